@@ -1,0 +1,40 @@
+"""The performance layer of a Python service: caches, pools and metrics on a small C core.
+
+Importing this package starts no thread, opens no file and loads no backend; every public name below is
+loaded on first use.
+"""
+
+from perfcore._lazy import lazy
+from perfcore._version import __version__
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from perfcore.cache import Cache, DiskCache
+    from perfcore.config import PerformanceConfig
+    from perfcore.errors import CodecError, ConfigError, MissingExtraError, PerfcoreError
+    from perfcore.manager import PerformanceManager
+    from perfcore.parsing import optimize_for_performance
+
+__all__ = [
+    "Cache",
+    "CodecError",
+    "ConfigError",
+    "DiskCache",
+    "MissingExtraError",
+    "PerfcoreError",
+    "PerformanceConfig",
+    "PerformanceManager",
+    "__version__",
+    "optimize_for_performance",
+]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "perfcore.cache": ["Cache", "DiskCache"],
+        "perfcore.config": ["PerformanceConfig"],
+        "perfcore.errors": ["CodecError", "ConfigError", "MissingExtraError", "PerfcoreError"],
+        "perfcore.manager": ["PerformanceManager"],
+        "perfcore.parsing": ["optimize_for_performance"],
+    },
+)

@@ -1,0 +1,37 @@
+"""Lazy facades (PEP 562): a package that lists its public names and loads each module on first use.
+
+``import perfcore`` must cost nothing to a service that uses one room of the house, so the packages'
+``__init__`` files hold a table of names and nothing else. Type checkers read the same names from the
+``if TYPE_CHECKING`` block beside the table; ``tests/test_layers.py`` keeps the two equal.
+"""
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # importing typing would cost more than the rest of ``import perfcore``
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+
+def lazy(
+    package: str, table: "Mapping[str, Sequence[str]]"
+) -> "tuple[Callable[[str], Any], Callable[[], list[str]]]":
+    """Return ``(__getattr__, __dir__)`` for a package whose names live in the modules of ``table``.
+
+    ``table`` maps a module to the names it provides.
+    """
+    home = {name: module for module, names in table.items() for name in names}
+
+    def __getattr__(name: str) -> "Any":  # noqa: N807
+        if name not in home:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = getattr(import_module(home[name]), name)
+        setattr(sys.modules[package], name, value)
+        return value
+
+    def __dir__() -> "list[str]":  # noqa: N807
+        return sorted({*vars(sys.modules[package]), *home})
+
+    return __getattr__, __dir__

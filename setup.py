@@ -1,0 +1,55 @@
+"""Builds the native rooms of perfcore: one extension per concept, each with only the C files it needs.
+
+``PERFCORE_BUILD`` chooses the mode: ``release`` (default), ``debug`` (consistency checks after each mutation),
+``asan`` (address and undefined-behaviour sanitizers), ``tsan`` (thread sanitizer), ``trace`` (Cython line tracing).
+"""
+
+import os
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+MODE = os.environ.get("PERFCORE_BUILD", "release")
+
+# -O3 stands here and not in CFLAGS: newer setuptools lets the environment's CFLAGS replace the interpreter's
+# own, and several projects shipped -O0 wheels that way (tests/native/test_build.py guards it).
+COMMON = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter", "-fvisibility=hidden"]
+SANITIZE = ["-O1", "-g", "-UNDEBUG", "-DPC_DEBUG=1", "-fno-omit-frame-pointer"]
+FLAGS = {
+    "release": (["-O3", "-DNDEBUG"], []),
+    "debug": (["-O0", "-g3", "-UNDEBUG", "-DPC_DEBUG=1"], []),
+    "asan": ([*SANITIZE, "-fsanitize=address,undefined"], ["-fsanitize=address,undefined"]),
+    "tsan": ([*SANITIZE, "-fsanitize=thread"], ["-fsanitize=thread"]),
+    "trace": (["-O1", "-DCYTHON_TRACE=1", "-DCYTHON_TRACE_NOGIL=1", "-DCYTHON_USE_SYS_MONITORING=0"], []),
+}
+if MODE not in FLAGS:
+    raise SystemExit(f"PERFCORE_BUILD={MODE!r}: expected one of {', '.join(FLAGS)}")
+COMPILE, LINK = FLAGS[MODE]
+
+#: extension -> the C files of the core that it needs (the core has no globals, so copies are harmless)
+EXTENSIONS = {
+    "build": (),
+    "cache": ("alloc", "slots", "list", "table", "cache"),
+}
+
+
+def extension(name: str, sources: tuple[str, ...]) -> Extension:
+    return Extension(
+        f"perfcore._native.{name}",
+        [f"perfcore/_native/{name}.pyx", *(f"src_c/{source}.c" for source in sources)],
+        include_dirs=["src_c"],
+        depends=[f"src_c/{header}" for header in sorted(os.listdir("src_c")) if header.endswith(".h")],
+        define_macros=[("PC_BUILD_MODE", f'"{MODE}"')],
+        extra_compile_args=[*COMMON, *COMPILE],
+        extra_link_args=LINK,
+    )
+
+
+setup(
+    ext_modules=cythonize(
+        [extension(name, sources) for name, sources in EXTENSIONS.items()],
+        build_dir=f"build/cython-{MODE}",
+        compiler_directives={"language_level": 3, "linetrace": MODE == "trace"},
+        annotate=False,
+    ),
+)
