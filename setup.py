@@ -18,7 +18,10 @@ SANITIZE = ["-O1", "-g", "-UNDEBUG", "-DPC_DEBUG=1", "-fno-omit-frame-pointer"]
 FLAGS = {
     "release": (["-O3", "-DNDEBUG"], []),
     "debug": (["-O0", "-g3", "-UNDEBUG", "-DPC_DEBUG=1"], []),
-    "asan": ([*SANITIZE, "-fsanitize=address,undefined"], ["-fsanitize=address,undefined"]),
+    "asan": (
+        [*SANITIZE, "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+        ["-fsanitize=address,undefined"],
+    ),
     "tsan": ([*SANITIZE, "-fsanitize=thread"], ["-fsanitize=thread"]),
     "trace": (["-O1", "-DCYTHON_TRACE=1", "-DCYTHON_TRACE_NOGIL=1", "-DCYTHON_USE_SYS_MONITORING=0"], []),
 }
@@ -29,7 +32,7 @@ COMPILE, LINK = FLAGS[MODE]
 #: extension -> the C files of the core that it needs (the core has no globals, so copies are harmless)
 EXTENSIONS = {
     "build": (),
-    "cache": ("alloc", "slots", "list", "table", "cache"),
+    "cache": ("alloc", "cache", "clock", "list", "slots", "table"),
 }
 
 

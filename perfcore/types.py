@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-__all__ = ["Closable", "Store"]
+__all__ = ["CacheStats", "Closable", "Store"]
 
 
 @runtime_checkable
@@ -30,3 +30,21 @@ class Store(Protocol):
 
     def clear(self) -> None:
         """Remove everything."""
+
+
+class CacheStats(NamedTuple):
+    """What a memory cache counted, and what it holds now."""
+
+    hits: int
+    misses: int
+    evictions: int
+    expirations: int
+    rejections: int
+    entries: int
+    weight: int
+
+    @property
+    def hit_ratio(self) -> float:
+        """Hits per lookup, from 0 to 1; 0 before the first lookup."""
+        lookups = self.hits + self.misses
+        return self.hits / lookups if lookups else 0.0

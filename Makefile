@@ -1,0 +1,92 @@
+# perfcore: everything by one command each. `make help` lists them.
+
+PYTHON ?= python3
+CC ?= cc
+VENV ?= .venv
+PY = $(VENV)/bin/python
+NATIVE_SOURCES = setup.py $(wildcard src_c/*.[ch] perfcore/_native/*.p[yx]* perfcore/_native/c/*.pxd)
+PYTEST = $(VENV)/bin/pytest
+
+help:  ## list the commands
+	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+run: $(VENV)/.run build/.native  ## parse a source tree cold and warm and print the table (TREE=path, default: the standard library)
+	@$(PY) -m perfcore tree $(if $(TREE),"$(TREE)",--stdlib)
+
+test: c-test lint types pytest asan  ## everything that must pass before a change lands
+
+pytest: dev  ## the Python tests
+	$(PYTEST)
+
+c-test:  ## the core's own tests, under the address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" check
+
+lint: dev  ## style of Python and Cython
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/cython-lint perfcore
+
+types: dev  ## mypy on the package, and the stubs against the extensions
+	$(VENV)/bin/mypy
+	$(VENV)/bin/stubtest perfcore._native --ignore-missing-stub --allowlist tests/typing/stubtest-allowed.txt
+
+bench: dev  ## the benchmarks of this package
+	PYTHONHASHSEED=0 $(PYTEST) benchmarks --benchmark-only
+	PYTHONHASHSEED=0 $(PY) -m benchmarks.parsing_ceiling
+
+asan: build/asan/.built  ## the native tests under the address and undefined-behaviour sanitizers
+	cd build/asan && PERFCORE_BUILD=asan PYTHONPATH=. PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
+	    LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+	    ../../$(PYTEST) -c ../../pyproject.toml --rootdir ../.. ../../tests/native -m "not no_sanitizer" -p no:cacheprovider
+
+tsan: build/tsan/.built  ## the C tests and the threaded native tests under the thread sanitizer
+	@$(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" TSAN=1 BUILD=../../build/c-tests-tsan check
+	cd build/tsan && PERFCORE_BUILD=tsan PYTHONPATH=. TSAN_OPTIONS=report_bugs=1:exitcode=66 \
+	    LD_PRELOAD="$$($(CC) -print-file-name=libtsan.so)" \
+	    ../../$(PYTEST) -c ../../pyproject.toml --rootdir ../.. ../../tests/native -k "thread" -p no:cacheprovider
+
+prove: dev  ## the long form of the slow proofs
+	PERFCORE_PROVE=1 $(PYTEST) tests -m "not chaos"
+
+chaos: dev  ## processes killed, disks filled, files damaged, at length
+	PERFCORE_CHAOS=1 $(PYTEST) tests -m chaos
+
+fuzz: dev  ## long random runs against the models
+	PERFCORE_FUZZ=1 $(PYTEST) tests -m fuzz
+
+dist: dev  ## the source archive and a wheel
+	$(PY) -m build --no-isolation
+
+clean:  ## remove everything that was built
+	rm -rf build dist *.egg-info perfcore/_native/*.so
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+dev: $(VENV)/.dev build/.native
+
+# A virtual environment that can build. The version is checked here, where the message can say what to do.
+$(VENV)/.base: Makefile
+	@$(PYTHON) -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "perfcore needs Python 3.11 or newer with venv; name one with make PYTHON=..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install -q --upgrade pip
+	$(PY) -m pip install -q 'Cython>=3.3' 'setuptools>=77' wheel
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.base pyproject.toml
+	$(PY) -m pip install -q --no-build-isolation -e '.[all]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.base pyproject.toml
+	$(PY) -m pip install -q --no-build-isolation -e '.[dev]'
+	@touch $@ $(VENV)/.run
+
+build/.native: $(NATIVE_SOURCES) | $(VENV)/.run
+	$(PY) setup.py -q build_ext --inplace
+	@mkdir -p build && touch $@
+
+# A sanitized copy of the whole package, beside the one that is installed.
+build/%/.built: $(NATIVE_SOURCES) $(wildcard perfcore/*.py perfcore/*/*.py perfcore/*/*/*.py) | $(VENV)/.dev
+	PERFCORE_BUILD=$* $(PY) setup.py -q build --build-base build/$*-work --build-lib build/$*
+	@touch $@
+
+.PHONY: help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev

@@ -1,0 +1,15 @@
+from typing import TypedDict
+
+__all__ = ["build_info"]
+
+class BuildInfo(TypedDict):
+    mode: str
+    optimized: bool
+    assertions: bool
+    sanitized: str
+    traced: bool
+    compiler: str
+    cython: str
+    python: str
+
+def build_info() -> BuildInfo: ...

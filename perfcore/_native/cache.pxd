@@ -1,0 +1,49 @@
+from cpython.ref cimport PyObject
+from libc.stdint cimport uint32_t, uint64_t
+
+from perfcore._native.c.cache cimport pc_cache, pc_cause
+from perfcore._native.c.slots cimport pc_slots
+
+
+# What the core stores for each slot without knowing it: two owned references, both NULL in a free slot.
+ctypedef struct entry:
+    PyObject *key
+    PyObject *value
+
+
+cdef class Cache:
+    cdef pc_cache core
+    cdef object weigher, timer, on_remove
+    cdef uint64_t ttl_ns, tti_ns              # 0 is none
+    cdef uint64_t hits, misses, evictions, expirations, rejections
+    cdef object __weakref__
+
+    cdef int configure(self, uint64_t capacity, bint weighted, object seed) except -1
+    cdef entry *at(self, uint32_t slot) noexcept
+    cdef uint32_t hash_of(self, object key) except? 0xFFFFFFFF
+    cdef uint32_t find(self, object key, uint32_t hash) except? 0xFFFFFFFF
+    cdef uint32_t find_loudly(self, object key, uint32_t hash) except? 0xFFFFFFFF
+    cdef uint32_t find_live(self, object key) except? 0xFFFFFFFF
+    cdef uint32_t find_timed(self, object key, uint64_t now) except? 0xFFFFFFFF
+    cdef uint32_t lookup(self, object key) except? 0xFFFFFFFF
+    cdef uint64_t now(self) except? 0
+    cdef uint32_t weigh(self, object key, object value) except? 0
+    cdef int store(self, object key, object value, object ttl, object tti, bint replace) except -1
+    cdef int insert(self, uint32_t hash, object key, object value, uint32_t weight, uint64_t now,
+                    uint64_t ttl, uint64_t tti) except -1
+    cdef int replace(self, uint32_t slot, object value, uint32_t weight, uint64_t now, uint64_t ttl,
+                     uint64_t tti) except -1
+    cdef object take(self, object key, object default)
+    cdef void settle(self) noexcept
+    cdef void account(self, pc_cause cause) noexcept
+    cdef void notify(self, object key, object value, object cause) noexcept
+    cdef void release(self, pc_slots *gone) noexcept
+
+
+cdef class CacheIterator:
+    cdef Cache cache
+    cdef uint32_t slot
+    cdef uint64_t changes
+    cdef int kind
+
+    cdef object item(self, entry *e)

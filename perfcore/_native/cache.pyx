@@ -1,0 +1,681 @@
+"""The in-memory cache: Python objects over the C core of ``src_c/cache.h``.
+
+Three rules hold in every method. Code that Python can run (``__eq__``, ``__hash__``, ``__del__``, weighers, timers,
+listeners, allocations that collect) runs before the first change of an operation or after its last one. After foreign
+code ran in the middle of a search, the index's version is compared and the search starts again if it moved. And a
+slot that left is emptied and given back before its references are released.
+"""
+
+from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
+from os import urandom
+from types import GenericAlias
+
+cimport cython
+from cpython.bytes cimport PyBytes_CheckExact
+from cpython.long cimport PyLong_CheckExact
+from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
+from cpython.object cimport Py_EQ, PyObject_Hash, PyObject_RichCompareBool
+from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
+from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DATA, PyUnicode_GET_LENGTH, PyUnicode_KIND
+from libc.stdint cimport uint32_t, uint64_t
+from libc.string cimport memcmp
+
+from perfcore._native.arguments cimport bound, duration_ns, optional_callable, timer_ns, weight_of
+from perfcore._native.c.alloc cimport pc_alloc
+from perfcore._native.c.base cimport PC_NIL, pc_hash32
+from perfcore._native.c.cache cimport *
+from perfcore._native.c.clock cimport PC_SECOND, pc_clock_ns
+from perfcore._native.c.slots cimport (
+    pc_slots, pc_slots_destroy, pc_slots_give, pc_slots_in_use, pc_slots_life, pc_slots_node, pc_slots_payload,
+)
+from perfcore._native.c.table cimport pc_cursor, pc_cursor_next, pc_table_find
+from perfcore._native.errors cimport check
+from perfcore._native.gc cimport PyTypeObject, inquiry, traverseproc, visitproc
+
+from perfcore.types import CacheStats
+
+__all__ = ["Cache", "CacheStats"]
+
+cdef object MISSING = object()
+cdef tuple CAUSES = ("size", "expired", "explicit")  # indexed by pc_cause
+
+
+cdef void *zalloc(void *ctx, size_t size) noexcept nogil:
+    return PyMem_RawCalloc(1, size)
+
+
+cdef void release_block(void *ctx, void *block) noexcept nogil:
+    PyMem_RawFree(block)
+
+
+cdef inline bint same_str(PyObject *a, PyObject *b) noexcept:
+    cdef Py_ssize_t length = PyUnicode_GET_LENGTH(<object>a)
+    cdef int kind = PyUnicode_KIND(<object>a)
+    return (
+        length == PyUnicode_GET_LENGTH(<object>b)
+        and kind == PyUnicode_KIND(<object>b)
+        and memcmp(PyUnicode_DATA(<object>a), PyUnicode_DATA(<object>b), length * kind) == 0
+    )
+
+
+cdef inline bint compares_quietly(PyObject *a, PyObject *b) noexcept:
+    """Whether == on these two runs no foreign code: both are exactly int, or both exactly bytes."""
+    return (PyLong_CheckExact(<object>a) and PyLong_CheckExact(<object>b)) or (
+        PyBytes_CheckExact(<object>a) and PyBytes_CheckExact(<object>b)
+    )
+
+
+@cython.binding(False)  # a cyfunction is about twice as slow to call as a method descriptor
+@cython.trashcan(True)  # caches nest, and a chain of them must not exhaust the C stack when it dies
+cdef class Cache:
+    """Cache(maxsize=None, *, maxweight=None, weigher=None, ttl=None, tti=None, timer=None, on_remove=None)
+
+    A bounded mapping that forgets what was used least recently.
+
+    ``maxsize`` bounds the number of entries (None: no bound, 0: nothing is stored). ``maxweight`` bounds the sum of
+    ``weigher(key, value)``, a non-negative int, instead. ``ttl`` and ``tti`` are seconds, or timedeltas, after which
+    an entry ends, counted from its last write and from its last use. ``timer`` returns seconds and replaces the
+    monotonic clock. ``on_remove(key, value, cause)`` is called after an entry left, with the cause ``"size"``,
+    ``"expired"``, ``"explicit"`` or ``"replaced"``; an exception in it goes to ``sys.unraisablehook``.
+
+    Raises TypeError or ValueError, naming the argument, when one of them makes no sense.
+
+    >>> cache = Cache(2)
+    >>> cache["a"] = 1; cache["b"] = 2
+    >>> cache["a"]
+    1
+    >>> cache["c"] = 3
+    >>> sorted(cache)
+    ['a', 'c']
+    """
+
+    __class_getitem__ = classmethod(GenericAlias)
+
+    def __cinit__(self, *args, **kwargs):
+        self.configure(PC_UNBOUNDED, False, None)
+
+    def __init__(self, maxsize=None, *, maxweight=None, weigher=None, ttl=None, tti=None, timer=None, on_remove=None,
+                 _seed=None):
+        if maxsize is not None and maxweight is not None:
+            raise ValueError("maxsize and maxweight exclude each other")
+        if maxweight is None and weigher is not None:
+            raise ValueError("weigher needs maxweight")
+        if weigher is None and maxweight is not None:
+            raise ValueError("maxweight needs a weigher")
+        cdef uint64_t entries = bound("maxsize", maxsize, PC_UNBOUNDED)
+        cdef uint64_t weight = bound("maxweight", maxweight, PC_UNBOUNDED)
+        optional_callable("weigher", weigher)
+        optional_callable("timer", timer)
+        optional_callable("on_remove", on_remove)
+        cdef uint64_t ttl_ns = 0 if ttl is None else duration_ns("ttl", ttl)
+        cdef uint64_t tti_ns = 0 if tti is None else duration_ns("tti", tti)
+        self.clear()
+        pc_cache_destroy(&self.core)
+        self.configure(entries if weigher is None else weight, weigher is not None, _seed)
+        self.weigher, self.timer, self.on_remove = weigher, timer, on_remove
+        self.ttl_ns, self.tti_ns = ttl_ns, tti_ns
+
+    cdef int configure(self, uint64_t capacity, bint weighted, object seed) except -1:
+        cdef pc_alloc alloc = pc_alloc(zalloc, release_block, NULL)
+        cdef bytes secret = urandom(16) if seed is None else int(seed).to_bytes(16, "little")
+        return check(pc_cache_init(&self.core, &alloc, sizeof(entry), capacity, weighted,
+                                   <const uint64_t *><const char *>secret))
+
+    def __dealloc__(self):
+        cdef pc_slots gone
+        pc_cache_detach(&self.core, &gone)
+        drop(&gone)
+        pc_cache_destroy(&self.core)
+
+    # --- finding ---------------------------------------------------------------------------------------------
+
+    cdef inline entry *at(self, uint32_t slot) noexcept:
+        return <entry *>pc_slots_payload(&self.core.slots, slot)
+
+    cdef uint32_t find(self, object key, uint32_t hash) except? 0xFFFFFFFF:
+        """The slot of a key, expired or not, or PC_NIL. May run the keys' ``__eq__``."""
+        cdef pc_cursor cursor
+        cdef PyObject *stored
+        cdef bint is_str = PyUnicode_CheckExact(key)
+        cdef uint32_t slot = pc_table_find(&self.core.table, &cursor, hash)
+        while slot != PC_NIL:
+            stored = self.at(slot).key
+            if stored == <PyObject *>key:
+                return slot
+            if pc_slots_node(&self.core.slots, slot).hash == hash:
+                if is_str and PyUnicode_CheckExact(<object>stored):
+                    if same_str(stored, <PyObject *>key):
+                        return slot
+                elif compares_quietly(stored, <PyObject *>key):
+                    if PyObject_RichCompareBool(<object>stored, key, Py_EQ):
+                        return slot
+                else:
+                    return self.find_loudly(key, hash)
+            slot = pc_cursor_next(&cursor)
+        return PC_NIL
+
+    cdef uint32_t find_loudly(self, object key, uint32_t hash) except? 0xFFFFFFFF:
+        """``find`` where a comparison may run any code: hold the stored key, and start again if the index moved."""
+        cdef pc_cursor cursor
+        cdef uint64_t version = self.core.version
+        cdef uint32_t slot = pc_table_find(&self.core.table, &cursor, hash)
+        cdef object stored
+        cdef int equal
+        while slot != PC_NIL:
+            if pc_slots_node(&self.core.slots, slot).hash == hash:
+                stored = <object>self.at(slot).key
+                equal = PyObject_RichCompareBool(stored, key, Py_EQ)  # raises through
+                stored = None  # may be the last reference
+                if self.core.version != version:
+                    version = self.core.version
+                    slot = pc_table_find(&self.core.table, &cursor, hash)
+                    continue
+                if equal:
+                    return slot
+            slot = pc_cursor_next(&cursor)
+        return PC_NIL
+
+    cdef inline uint32_t hash_of(self, object key) except? 0xFFFFFFFF:
+        return pc_hash32(<uint64_t>PyObject_Hash(key), self.core.seed)
+
+    cdef uint32_t find_live(self, object key) except? 0xFFFFFFFF:
+        """The slot of a key that has not ended, or PC_NIL; one that has is removed. Reads the clock first."""
+        cdef uint32_t slot
+        if not self.core.slots.life.size:
+            return self.find(key, self.hash_of(key))
+        return self.find_timed(key, self.now())
+
+    cdef uint32_t find_timed(self, object key, uint64_t now) except? 0xFFFFFFFF:
+        cdef uint32_t slot = self.find(key, self.hash_of(key))
+        if slot != PC_NIL and pc_cache_expired(&self.core, slot, now):
+            pc_cache_remove(&self.core, slot, PC_CAUSE_EXPIRED)
+            self.settle()
+            return PC_NIL
+        return slot
+
+    cdef inline uint32_t lookup(self, object key) except? 0xFFFFFFFF:
+        """``find_live`` as a read: counted, and noted by the policy."""
+        cdef uint64_t now = self.now() if self.core.slots.life.size else 0
+        cdef uint32_t slot = self.find_timed(key, now) if now else self.find(key, self.hash_of(key))
+        if slot == PC_NIL:
+            self.misses += 1
+            return PC_NIL
+        self.hits += 1
+        pc_cache_hit(&self.core, slot)
+        if self.core.slots.idle.size:
+            pc_cache_prolong(&self.core, slot, now)
+        return slot
+
+    cdef uint64_t now(self) except? 0:
+        """The time in ns; one more than the clock says, so that 0 is left to mean that nobody looked."""
+        return 1 + (pc_clock_ns() if self.timer is None else timer_ns(self.timer()))
+
+    # --- storing ---------------------------------------------------------------------------------------------
+
+    cdef inline uint32_t weigh(self, object key, object value) except? 0:
+        return 1 if self.weigher is None else weight_of(self.weigher(key, value))
+
+    cdef int store(self, object key, object value, object ttl, object tti, bint replace) except -1:
+        """Store an entry and return 1, or return 0 when it is there and ``replace`` is false."""
+        cdef uint64_t ttl_ns = self.ttl_ns if ttl is None else duration_ns("ttl", ttl)
+        cdef uint64_t tti_ns = self.tti_ns if tti is None else duration_ns("tti", tti)
+        cdef uint32_t weight = self.weigh(key, value)
+        cdef bint timed = ttl_ns or tti_ns or self.core.slots.life.size
+        cdef uint64_t now = self.now() if timed else 0
+        cdef uint32_t hash = self.hash_of(key)
+        cdef uint32_t slot = self.find(key, hash)
+        if slot != PC_NIL and not (timed and pc_cache_expired(&self.core, slot, now)):
+            if not replace:
+                return 0
+            self.replace(slot, value, weight, now, ttl_ns, tti_ns)
+            return 1
+        if slot != PC_NIL:
+            pc_cache_remove(&self.core, slot, PC_CAUSE_EXPIRED)
+        self.insert(hash, key, value, weight, now, ttl_ns, tti_ns)
+        return 1
+
+    cdef int insert(self, uint32_t hash, object key, object value, uint32_t weight, uint64_t now,
+                    uint64_t ttl, uint64_t tti) except -1:
+        check(pc_cache_reserve(&self.core, ttl != 0, tti != 0))
+        cdef uint32_t slot = pc_cache_insert(&self.core, hash, weight)
+        cdef entry *e = self.at(slot)
+        Py_INCREF(key)
+        Py_INCREF(value)
+        e.key, e.value = <PyObject *>key, <PyObject *>value
+        if now:
+            pc_cache_set_life(&self.core, slot, now, now + ttl if ttl else PC_NEVER, tti)
+        if self.core.limbo.count:
+            self.settle()
+        return 0
+
+    cdef int replace(self, uint32_t slot, object value, uint32_t weight, uint64_t now, uint64_t ttl,
+                     uint64_t tti) except -1:
+        check(pc_cache_reserve(&self.core, ttl != 0, tti != 0))
+        cdef entry *e = self.at(slot)
+        cdef object held = <object>e.key, old = <object>e.value
+        Py_INCREF(value)
+        e.value = <PyObject *>value
+        Py_DECREF(old)  # the cache's reference; `old` holds another
+        if now:
+            pc_cache_set_life(&self.core, slot, now, now + ttl if ttl else PC_NEVER, tti)
+        pc_cache_hit(&self.core, slot)
+        pc_cache_reweigh(&self.core, slot, weight)
+        if self.core.limbo.count:
+            self.settle()
+        if self.on_remove is not None:
+            self.notify(held, old, "replaced")
+        return 0
+
+    # --- leaving ---------------------------------------------------------------------------------------------
+
+    cdef void settle(self) noexcept:
+        """Empty limbo: release what left, and tell the listener. Each round leaves everything consistent."""
+        cdef pc_cause cause
+        cdef uint32_t slot
+        cdef entry *e
+        cdef object key = None, value = None
+        while True:
+            key = value = None  # what the last round released dies here, between two whole steps
+            slot = pc_cache_collect(&self.core, &cause)
+            if slot == PC_NIL:
+                return
+            e = self.at(slot)
+            key, value = <object>e.key, <object>e.value
+            Py_DECREF(key)  # the slot's references; key and value hold others
+            Py_DECREF(value)
+            pc_slots_give(&self.core.slots, slot)
+            self.account(cause)
+            if self.on_remove is not None and cause != PC_CAUSE_REJECTED:
+                self.notify(key, value, CAUSES[<int>cause])
+
+    cdef void account(self, pc_cause cause) noexcept:
+        if cause == PC_CAUSE_SIZE:
+            self.evictions += 1
+        elif cause == PC_CAUSE_EXPIRED:
+            self.expirations += 1
+        elif cause == PC_CAUSE_REJECTED:
+            self.rejections += 1
+
+    cdef void notify(self, object key, object value, object cause) noexcept:
+        """Call the listener; what it raises goes to ``sys.unraisablehook`` and never to whoever used the cache."""
+        self.on_remove(key, value, cause)
+
+    cdef object take(self, object key, object default):
+        """Remove a key and return its value, or ``default``."""
+        cdef uint32_t slot = self.find_live(key)
+        if slot == PC_NIL:
+            return default
+        value = <object>self.at(slot).value
+        pc_cache_remove(&self.core, slot, PC_CAUSE_EXPLICIT)
+        self.settle()
+        return value
+
+    def delete(self, key, /):
+        """Remove a key; say whether it was there.
+
+        >>> Cache().delete("absent")
+        False
+        """
+        return self.take(key, MISSING) is not MISSING
+
+    def __delitem__(self, key):
+        if self.take(key, MISSING) is MISSING:
+            raise KeyError(key)
+
+    def pop(self, key, default=MISSING, /):
+        """Remove a key and return its value, or ``default``; without one raise KeyError."""
+        value = self.take(key, default)
+        if value is MISSING:
+            raise KeyError(key)
+        return value
+
+    def popitem(self):
+        """Remove the entry that would be evicted next and return ``(key, value)``; KeyError when empty."""
+        self.expire()
+        cdef uint32_t slot = pc_cache_victim(&self.core)
+        if slot == PC_NIL:
+            raise KeyError("the cache is empty")
+        cdef entry *e = self.at(slot)
+        item = (<object>e.key, <object>e.value)
+        pc_cache_remove(&self.core, slot, PC_CAUSE_EXPLICIT)
+        self.settle()
+        return item
+
+    def clear(self):
+        """Remove all entries, in one step: what their release runs finds an empty cache."""
+        cdef pc_slots gone
+        pc_cache_detach(&self.core, &gone)
+        self.release(&gone)
+
+    cdef void release(self, pc_slots *gone) noexcept:
+        """Release the entries of detached slots and tell the listener of each."""
+        cdef uint32_t slot
+        cdef object key = None, value = None
+        for slot in range(gone.used if self.on_remove is not None else 0):
+            if payload(gone, slot).key != NULL:
+                self.notify(<object>payload(gone, slot).key, <object>payload(gone, slot).value, "explicit")
+        drop(gone)
+
+    def expire(self):
+        """Remove what has ended and return how many entries that were."""
+        if not self.core.slots.life.size:
+            return 0
+        cdef uint64_t now = self.now(), before = self.expirations
+        cdef uint32_t slot
+        for slot in range(self.core.slots.used):
+            if pc_cache_holds(&self.core, slot) and pc_cache_expired(&self.core, slot, now):
+                pc_cache_remove(&self.core, slot, PC_CAUSE_EXPIRED)
+        self.settle()
+        return self.expirations - before
+
+    def resize(self, maxsize):
+        """Change the bound (``maxsize``, or ``maxweight`` where there is a weigher), evicting at once if needed."""
+        name = "maxsize" if self.weigher is None else "maxweight"
+        pc_cache_resize(&self.core, bound(name, maxsize, PC_UNBOUNDED))
+        self.settle()
+
+    # --- reading ---------------------------------------------------------------------------------------------
+
+    def get(self, key, default=None, /):
+        """Return the value of a key, or ``default``; it counts as a use.
+
+        >>> Cache().get("absent", 0)
+        0
+        """
+        cdef uint32_t slot = self.lookup(key)
+        return default if slot == PC_NIL else <object>self.at(slot).value
+
+    def __getitem__(self, key):
+        cdef uint32_t slot = self.lookup(key)
+        if slot != PC_NIL:
+            return <object>self.at(slot).value
+        if type(self) is not Cache:
+            missing = getattr(type(self), "__missing__", None)
+            if missing is not None:
+                return missing(self, key)
+        raise KeyError(key)
+
+    def __contains__(self, key):
+        return self.find_live(key) != PC_NIL
+
+    def peek(self, key, default=None, /):
+        """Return the value of a key, or ``default``, without counting it as a use."""
+        cdef uint32_t slot = self.find_live(key)
+        return default if slot == PC_NIL else <object>self.at(slot).value
+
+    def expires_in(self, key, /):
+        """Return the seconds until a key ends, or None when it never does; KeyError when it is absent."""
+        cdef uint32_t slot = self.find_live(key)
+        if slot == PC_NIL:
+            raise KeyError(key)
+        if not pc_cache_timed(&self.core, slot):
+            return None
+        cdef uint64_t now = self.now()  # may run a timer, and so anything
+        slot = self.find_timed(key, now)
+        if slot == PC_NIL:
+            raise KeyError(key)
+        return (pc_slots_life(&self.core.slots, slot).deadline - now) / <double>PC_SECOND
+
+    # --- writing ---------------------------------------------------------------------------------------------
+
+    def __setitem__(self, key, value):
+        self.store(key, value, None, None, True)
+
+    def set(self, key, value, *, ttl=None, tti=None):
+        """Store a value; ``ttl`` and ``tti``, in seconds, replace the cache's own for this entry.
+
+        >>> cache = Cache()
+        >>> cache.set("session", 7, ttl=60)
+        >>> 59 < cache.expires_in("session") <= 60
+        True
+        """
+        self.store(key, value, ttl, tti, True)
+
+    def add(self, key, value, *, ttl=None, tti=None):
+        """Store a value only if the key is absent; say whether it was stored."""
+        return bool(self.store(key, value, ttl, tti, False))
+
+    def setdefault(self, key, default=None, /):
+        """Return the value of a key, after storing ``default`` if it is absent."""
+        value = self.get(key, MISSING)
+        if value is not MISSING:
+            return value
+        self.store(key, default, None, None, False)
+        return self.peek(key, default)
+
+    def get_or_set(self, key, factory, *, ttl=None, tti=None):
+        """Return the value of a key, or store and return what ``factory()`` gives; what it raises is not stored."""
+        value = self.get(key, MISSING)
+        if value is MISSING:
+            value = factory()
+            self.store(key, value, ttl, tti, True)
+        return value
+
+    def touch(self, key, *, ttl=None, tti=None):
+        """Count a key as used and let its time start anew; say whether it is there."""
+        cdef uint64_t ttl_ns = self.ttl_ns if ttl is None else duration_ns("ttl", ttl)
+        cdef uint64_t tti_ns = self.tti_ns if tti is None else duration_ns("tti", tti)
+        cdef uint64_t now = self.now()
+        cdef uint32_t slot = self.find_timed(key, now)
+        if slot == PC_NIL:
+            return False
+        check(pc_cache_reserve(&self.core, ttl_ns != 0, tti_ns != 0))
+        pc_cache_set_life(&self.core, slot, now, now + ttl_ns if ttl_ns else PC_NEVER, tti_ns)
+        pc_cache_hit(&self.core, slot)
+        return True
+
+    def update(self, other=(), /, **kwargs):
+        """Store all items of a mapping or of an iterable of pairs."""
+        pairs = other.items() if hasattr(other, "items") else (
+            ((key, other[key]) for key in other.keys()) if hasattr(other, "keys") else other
+        )
+        for key, value in pairs:
+            self.store(key, value, None, None, True)
+        for key, value in kwargs.items():
+            self.store(key, value, None, None, True)
+
+    # --- looking around --------------------------------------------------------------------------------------
+
+    def __len__(self):
+        return self.core.lru.count
+
+    def __bool__(self):
+        return self.core.lru.count != 0
+
+    def __iter__(self):
+        return iterate(self, KEYS)
+
+    def keys(self):
+        """Return a view of the keys."""
+        return CacheKeys(self)
+
+    def values(self):
+        """Return a view of the values; looking at them is no use."""
+        return CacheValues(self)
+
+    def items(self):
+        """Return a view of the ``(key, value)`` pairs; looking at them is no use."""
+        return CacheItems(self)
+
+    def __eq__(self, other):
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return dict(self.items()) == dict(other.items())
+
+    __hash__ = None
+
+    def __repr__(self):
+        return f"<{type(self).__name__}: {len(self)} entries, weight {self.weight} of {self.capacity}>"
+
+    def __sizeof__(self):
+        """Return the bytes of the cache itself, without its keys and values."""
+        return object.__sizeof__(self) + pc_cache_bytes(&self.core) - sizeof(pc_cache)
+
+    @property
+    def capacity(self):
+        """The bound: entries, or weight where there is a weigher; None for no bound."""
+        return None if self.core.capacity == PC_UNBOUNDED else self.core.capacity
+
+    @property
+    def maxsize(self):
+        """The bound on the number of entries, or None."""
+        return self.capacity if self.weigher is None else None
+
+    @property
+    def maxweight(self):
+        """The bound on the sum of the weights, or None."""
+        return None if self.weigher is None else self.capacity
+
+    @property
+    def weight(self):
+        """The sum of the weights; the number of entries where there is no weigher."""
+        return pc_cache_weight(&self.core)
+
+    @property
+    def currsize(self):
+        """The number of entries, under functools' name."""
+        return self.core.lru.count
+
+    def stats(self):
+        """Return the counts since the beginning or the last ``reset_stats`` as a ``CacheStats``."""
+        return CacheStats(
+            hits=self.hits, misses=self.misses, evictions=self.evictions, expirations=self.expirations,
+            rejections=self.rejections, entries=self.core.lru.count, weight=pc_cache_weight(&self.core),
+        )
+
+    def reset_stats(self):
+        """Set the counts to zero."""
+        self.hits = self.misses = self.evictions = self.expirations = self.rejections = 0
+
+    def _check(self):
+        """Verify every invariant of the structure, O(n); AssertionError when one does not hold."""
+        assert pc_cache_valid(&self.core), "index, list, limbo and weights disagree"
+        assert pc_cache_weight(&self.core) <= self.core.capacity, "over the bound"
+        cdef uint32_t slot
+        for slot in range(self.core.slots.used):
+            assert (self.at(slot).key != NULL) == pc_slots_in_use(&self.core.slots, slot), "references and slots disagree"
+
+
+# --- iteration -----------------------------------------------------------------------------------------------
+
+cdef enum:
+    KEYS, VALUES, ITEMS
+
+
+cdef CacheIterator iterate(Cache cache, int kind):
+    cdef CacheIterator it = CacheIterator.__new__(CacheIterator)
+    it.cache, it.kind, it.changes = cache, kind, cache.core.changes
+    return it
+
+
+@cython.final
+@cython.auto_pickle(False)
+cdef class CacheIterator:
+    """Iterates over a cache in slot order; RuntimeError when the set of keys changed, expiry aside."""
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef Cache cache = self.cache
+        if cache is None:
+            raise StopIteration
+        cdef uint64_t now = cache.now() if cache.core.slots.life.size else 0
+        if cache.core.changes != self.changes:
+            raise RuntimeError("cache changed during iteration")
+        while self.slot < cache.core.slots.used:
+            self.slot += 1
+            if pc_cache_holds(&cache.core, self.slot - 1) and not pc_cache_expired(&cache.core, self.slot - 1, now):
+                return self.item(cache.at(self.slot - 1))
+        self.cache = None
+        raise StopIteration
+
+    cdef object item(self, entry *e):
+        if self.kind == KEYS:
+            return <object>e.key
+        if self.kind == VALUES:
+            return <object>e.value
+        key, value = <object>e.key, <object>e.value  # held before the tuple's allocation can run a collection
+        return key, value
+
+
+class CacheKeys(KeysView):
+    """The keys of a cache."""
+
+
+class CacheValues(ValuesView):
+    """The values of a cache."""
+
+    def __iter__(self):
+        return iterate(self._mapping, VALUES)
+
+    def __contains__(self, value):
+        return any(v is value or v == value for v in self)
+
+
+class CacheItems(ItemsView):
+    """The items of a cache."""
+
+    def __iter__(self):
+        return iterate(self._mapping, ITEMS)
+
+    def __contains__(self, item):
+        key, value = item
+        held = self._mapping.peek(key, MISSING)
+        return held is not MISSING and (held is value or held == value)
+
+
+MutableMapping.register(Cache)
+
+
+# --- garbage collection --------------------------------------------------------------------------------------
+#
+# Cython generates tp_traverse and tp_clear from the declared attributes and cannot see references in C arrays
+# (cython #2737). Both slots are replaced here, once, at import; each chains to the generated one.
+
+cdef inline entry *payload(pc_slots *slots, uint32_t slot) noexcept:
+    return <entry *>pc_slots_payload(slots, slot)
+
+
+cdef void drop(pc_slots *gone) noexcept:
+    """Release the references of detached slots, then the slots."""
+    cdef uint32_t slot
+    cdef entry *e
+    for slot in range(gone.used):
+        e = payload(gone, slot)
+        if e.key != NULL:
+            Py_DECREF(<object>e.key)
+            Py_DECREF(<object>e.value)
+    pc_slots_destroy(gone)
+
+
+cdef traverseproc generated_traverse
+cdef inquiry generated_clear
+
+
+cdef int traverse(PyObject *self, visitproc visit, void *arg) noexcept:
+    cdef pc_slots *slots = &(<Cache>self).core.slots
+    cdef uint32_t slot
+    cdef entry *e
+    cdef int stop
+    for slot in range(slots.used):
+        e = payload(slots, slot)
+        if e.key != NULL:
+            stop = visit(e.key, arg) or visit(e.value, arg)
+            if stop:
+                return stop
+    return generated_traverse(self, visit, arg)
+
+
+cdef int clear(PyObject *self) noexcept:
+    cdef pc_slots gone
+    pc_cache_detach(&(<Cache>self).core, &gone)  # everything is detached before the first DECREF
+    drop(&gone)
+    return generated_clear(self)
+
+
+cdef PyTypeObject *cache_type = <PyTypeObject *>Cache
+generated_traverse = cache_type.tp_traverse
+generated_clear = cache_type.tp_clear
+cache_type.tp_traverse = traverse
+cache_type.tp_clear = clear

@@ -1,0 +1,23 @@
+"""Runs a step again and again and insists that resident memory stops growing."""
+
+import gc
+import resource
+import sys
+
+
+def resident() -> int:
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+
+def insist_flat(step, rounds=30, allowed=4 * 2**20):
+    """After a warm-up of a third of the rounds, memory may grow by at most ``allowed`` bytes."""
+    for i in range(rounds):
+        step()
+        if i == rounds // 3:
+            gc.collect()
+            start = resident()
+    gc.collect()
+    grown = resident() - start
+    print(f"grown by {grown / 2**20:.2f} MiB")
+    sys.exit(grown > allowed)
