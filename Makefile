@@ -24,7 +24,7 @@ c-test:  ## the core's own tests, under the address and undefined-behaviour sani
 lint: dev  ## style of Python and Cython
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/cython-lint perfcore
+	PATH="$(abspath $(VENV)/bin):$$PATH" cython-lint perfcore
 
 types: dev  ## mypy on the package, and the stubs against the extensions
 	$(VENV)/bin/mypy

@@ -2,7 +2,7 @@ from typing import TypedDict
 
 __all__ = ["build_info"]
 
-class BuildInfo(TypedDict):
+class _BuildInfo(TypedDict):
     mode: str
     optimized: bool
     assertions: bool
@@ -12,4 +12,4 @@ class BuildInfo(TypedDict):
     cython: str
     python: str
 
-def build_info() -> BuildInfo: ...
+def build_info() -> _BuildInfo: ...

@@ -1,6 +1,9 @@
 from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
 from datetime import timedelta
+from types import GenericAlias
 from typing import Any, Protocol, TypeVar, overload
+
+from typing_extensions import disjoint_base
 
 from perfcore.types import CacheStats as CacheStats
 
@@ -10,10 +13,13 @@ _K = TypeVar("_K")
 _V = TypeVar("_V")
 _T = TypeVar("_T")
 
-class _Keyed(Protocol[_K, _V]):
-    def keys(self) -> Iterable[_K]: ...
-    def __getitem__(self, key: _K, /) -> _V: ...
+_V_co = TypeVar("_V_co", covariant=True)
 
+class _Keyed(Protocol[_K, _V_co]):
+    def keys(self) -> Iterable[_K]: ...
+    def __getitem__(self, key: _K, /) -> _V_co: ...
+
+@disjoint_base
 class Cache(MutableMapping[_K, _V]):
     def __init__(
         self,
@@ -27,6 +33,8 @@ class Cache(MutableMapping[_K, _V]):
         on_remove: Callable[[_K, _V, str], object] | None = None,
         _seed: int | None = None,
     ) -> None: ...
+    @classmethod
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     def __getitem__(self, key: _K, /) -> _V: ...
     def __setitem__(self, key: _K, value: _V, /) -> None: ...
     def __delitem__(self, key: _K, /) -> None: ...

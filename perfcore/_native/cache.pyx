@@ -109,17 +109,22 @@ cdef class Cache:
         optional_callable("on_remove", on_remove)
         cdef uint64_t ttl_ns = 0 if ttl is None else duration_ns("ttl", ttl)
         cdef uint64_t tti_ns = 0 if tti is None else duration_ns("tti", tti)
-        self.clear()
+        cdef pc_slots gone
+        pc_cache_detach(&self.core, &gone)  # nothing, unless this is a second __init__
         pc_cache_destroy(&self.core)
         self.configure(entries if weigher is None else weight, weigher is not None, _seed)
+        self.release(&gone)
         self.weigher, self.timer, self.on_remove = weigher, timer, on_remove
         self.ttl_ns, self.tti_ns = ttl_ns, tti_ns
 
     cdef int configure(self, uint64_t capacity, bint weighted, object seed) except -1:
         cdef pc_alloc alloc = pc_alloc(zalloc, release_block, NULL)
         cdef bytes secret = urandom(16) if seed is None else int(seed).to_bytes(16, "little")
-        return check(pc_cache_init(&self.core, &alloc, sizeof(entry), capacity, weighted,
-                                   <const uint64_t *><const char *>secret))
+        cdef uint64_t version = self.core.version + 1, changes = self.core.changes + 1
+        check(pc_cache_init(&self.core, &alloc, sizeof(entry), capacity, weighted,
+                            <const uint64_t *><const char *>secret))
+        self.core.version, self.core.changes = version, changes  # a search or an iterator may be under way
+        return 0
 
     def __dealloc__(self):
         cdef pc_slots gone
@@ -180,7 +185,6 @@ cdef class Cache:
 
     cdef uint32_t find_live(self, object key) except? 0xFFFFFFFF:
         """The slot of a key that has not ended, or PC_NIL; one that has is removed. Reads the clock first."""
-        cdef uint32_t slot
         if not self.core.slots.life.size:
             return self.find(key, self.hash_of(key))
         return self.find_timed(key, self.now())
@@ -350,7 +354,6 @@ cdef class Cache:
     cdef void release(self, pc_slots *gone) noexcept:
         """Release the entries of detached slots and tell the listener of each."""
         cdef uint32_t slot
-        cdef object key = None, value = None
         for slot in range(gone.used if self.on_remove is not None else 0):
             if payload(gone, slot).key != NULL:
                 self.notify(<object>payload(gone, slot).key, <object>payload(gone, slot).value, "explicit")
@@ -553,7 +556,7 @@ cdef class Cache:
         assert pc_cache_weight(&self.core) <= self.core.capacity, "over the bound"
         cdef uint32_t slot
         for slot in range(self.core.slots.used):
-            assert (self.at(slot).key != NULL) == pc_slots_in_use(&self.core.slots, slot), "references and slots disagree"
+            assert (self.at(slot).key != NULL) == pc_slots_in_use(&self.core.slots, slot), "slots and references disagree"
 
 
 # --- iteration -----------------------------------------------------------------------------------------------
