@@ -32,7 +32,9 @@ COMPILE, LINK = FLAGS[MODE]
 #: extension -> the C files of the core that it needs (the core has no globals, so copies are harmless)
 EXTENSIONS = {
     "build": (),
-    "cache": ("alloc", "cache", "clock", "list", "slots", "table"),
+    "cache": (
+        "alloc", "cache", "clock", "dense", "duel", "ghost", "list", "policy", "queues", "sketch", "slots", "table", "wheel",
+    ),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-__all__ = ["CacheStats", "Closable", "Store"]
+__all__ = ["CacheStats", "Closable", "Explanation", "PolicyState", "Store"]
 
 
 @runtime_checkable
@@ -48,3 +48,32 @@ class CacheStats(NamedTuple):
         """Hits per lookup, from 0 to 1; 0 before the first lookup."""
         lookups = self.hits + self.misses
         return self.hits / lookups if lookups else 0.0
+
+
+class PolicyState(NamedTuple):
+    """Why a memory cache's policy does what it does. Sizes are entries, or weight where there is a weigher."""
+
+    policy: str
+    arm: str
+    window: int
+    window_room: int
+    main: int
+    pinned: int
+    misses: int
+    switches: int
+    sample_rate: int
+    hits: dict[str, float]
+    discord: dict[str, float]
+
+
+class Explanation(NamedTuple):
+    """What became of a key: ``present``, ``evicted``, ``expired``, ``rejected``, ``removed`` or ``unknown``.
+
+    ``frequency`` is how often it was asked for lately, from 0 to 15, where the policy counts that; ``misses_ago``
+    how many misses ago an evicted key was last used, where its ghost is remembered; ``expires_in`` is in seconds.
+    """
+
+    state: str
+    frequency: int
+    misses_ago: int | None
+    expires_in: float | None

@@ -52,3 +52,21 @@ cdef inline object optional_callable(str name, object value):
     if value is not None and not callable(value):
         raise TypeError(f"{name} must be callable or None, not {type(value).__name__}")
     return value
+
+
+cdef inline double share_of(str name, object value) except? -1:
+    """A share from 0 up to, but not including, 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number, not {type(value).__name__}")
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} must be from 0 to less than 1, got {value!r}")
+    return value
+
+
+cdef inline uint64_t bytes_of(str name, object value) except? 0:
+    """A number of bytes: an int or a text such as "256MB"."""
+    from perfcore.units import parse_size
+    try:
+        return parse_size(value)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: {error}") from None

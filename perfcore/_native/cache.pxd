@@ -2,6 +2,7 @@ from cpython.ref cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
 
 from perfcore._native.c.cache cimport pc_cache, pc_cause
+from perfcore._native.c.policy cimport pc_mode
 from perfcore._native.c.slots cimport pc_slots
 
 
@@ -15,10 +16,12 @@ cdef class Cache:
     cdef pc_cache core
     cdef object weigher, timer, on_remove
     cdef uint64_t ttl_ns, tti_ns              # 0 is none
+    cdef double jitter                        # the share of a ttl that chance may take off
+    cdef uint64_t draws                       # random numbers used for that
     cdef uint64_t hits, misses, evictions, expirations, rejections
     cdef object __weakref__
 
-    cdef int configure(self, uint64_t capacity, bint weighted, object seed) except -1
+    cdef int configure(self, pc_mode mode, uint64_t capacity, bint weighted, object seed) except -1
     cdef entry *at(self, uint32_t slot) noexcept
     cdef uint32_t hash_of(self, object key) except? 0xFFFFFFFF
     cdef uint32_t find(self, object key, uint32_t hash) except? 0xFFFFFFFF
@@ -31,13 +34,21 @@ cdef class Cache:
     cdef int store(self, object key, object value, object ttl, object tti, bint replace) except -1
     cdef int insert(self, uint32_t hash, object key, object value, uint32_t weight, uint64_t now,
                     uint64_t ttl, uint64_t tti) except -1
+    cdef void fill(self, uint32_t slot, object key, object value) noexcept
     cdef int replace(self, uint32_t slot, object value, uint32_t weight, uint64_t now, uint64_t ttl,
                      uint64_t tti) except -1
+    cdef uint64_t ttl_of(self, object ttl) except? 0
+    cdef uint64_t tti_of(self, object tti) except? 0
     cdef object take(self, object key, object default)
     cdef void settle(self) noexcept
     cdef void account(self, pc_cause cause) noexcept
     cdef void notify(self, object key, object value, object cause) noexcept
     cdef void release(self, pc_slots *gone) noexcept
+    cdef int prefetch(self, list keys, Py_ssize_t start, Py_ssize_t end) except -1
+    cdef list ranked(self, uint32_t n, bint hottest_first)
+    cdef list saved(self)
+    cdef tuple saved_entry(self, uint32_t slot, uint64_t now)
+    cdef int restore(self, tuple saved, uint64_t now) except -1
 
 
 cdef class CacheIterator:

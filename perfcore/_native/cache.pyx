@@ -6,6 +6,8 @@ code ran in the middle of a search, the index's version is compared and the sear
 slot that left is emptied and given back before its references are released.
 """
 
+import copy
+import copyreg
 from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
 from os import urandom
 from types import GenericAlias
@@ -17,27 +19,31 @@ from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from cpython.object cimport Py_EQ, PyObject_Hash, PyObject_RichCompareBool
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DATA, PyUnicode_GET_LENGTH, PyUnicode_KIND
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
 
-from perfcore._native.arguments cimport bound, duration_ns, optional_callable, timer_ns, weight_of
+from perfcore._native.arguments cimport bound, bytes_of, duration_ns, optional_callable, share_of, timer_ns, weight_of
 from perfcore._native.c.alloc cimport pc_alloc
-from perfcore._native.c.base cimport PC_NIL, pc_hash32
+from perfcore._native.c.base cimport PC_NIL, PC_PREFETCH, pc_hash32, pc_mix64
 from perfcore._native.c.cache cimport *
 from perfcore._native.c.clock cimport PC_SECOND, pc_clock_ns
-from perfcore._native.c.slots cimport (
-    pc_slots, pc_slots_destroy, pc_slots_give, pc_slots_in_use, pc_slots_life, pc_slots_node, pc_slots_payload,
-)
-from perfcore._native.c.table cimport pc_cursor, pc_cursor_next, pc_table_find
+from perfcore._native.c.policy cimport *
+from perfcore._native.c.slots cimport *
+from perfcore._native.c.table cimport pc_cursor, pc_cursor_next, pc_table_find, pc_table_prefetch
 from perfcore._native.errors cimport check
 from perfcore._native.gc cimport PyTypeObject, inquiry, traverseproc, visitproc
 
-from perfcore.types import CacheStats
+from perfcore.types import CacheStats, Explanation, PolicyState
 
 __all__ = ["Cache", "CacheStats"]
 
 cdef object MISSING = object()
-cdef tuple CAUSES = ("size", "expired", "explicit")  # indexed by pc_cause
+cdef tuple CAUSES = ("size", "expired", "explicit", "rejected")  # indexed by pc_cause
+cdef tuple POLICIES = ("lru", "lfu", "random", "adaptive")  # indexed by pc_mode
+cdef tuple ARMS = ("lirs", "tiny20", "lru", "tiny1")  # indexed by pc_arm
+
+cdef enum:
+    BATCH = 64  # keys of get_many whose memory is asked for at once
 
 
 cdef void *zalloc(void *ctx, size_t size) noexcept nogil:
@@ -65,22 +71,40 @@ cdef inline bint compares_quietly(PyObject *a, PyObject *b) noexcept:
     )
 
 
+cdef pc_mode mode_of(object policy) except *:
+    if policy not in POLICIES:
+        raise ValueError(f"policy must be one of {', '.join(map(repr, POLICIES))}, got {policy!r}")
+    return <pc_mode><int>POLICIES.index(policy)
+
+
+cdef object pairs_of(object items):
+    if hasattr(items, "items"):
+        return items.items()
+    if hasattr(items, "keys"):
+        return [(key, items[key]) for key in items.keys()]
+    return items
+
+
 @cython.binding(False)  # a cyfunction is about twice as slow to call as a method descriptor
 @cython.trashcan(True)  # caches nest, and a chain of them must not exhaust the C stack when it dies
 cdef class Cache:
-    """Cache(maxsize=None, *, maxweight=None, weigher=None, ttl=None, tti=None, timer=None, on_remove=None)
+    """Cache(maxsize=None, *, policy="adaptive", maxweight=None, weigher=None, maxbytes=None, ttl=None, tti=None,
+    jitter=0, timer=None, on_remove=None)
 
-    A bounded mapping that forgets what was used least recently.
+    A bounded mapping that keeps what will be asked for again.
 
-    ``maxsize`` bounds the number of entries (None: no bound, 0: nothing is stored). ``maxweight`` bounds the sum of
-    ``weigher(key, value)``, a non-negative int, instead. ``ttl`` and ``tti`` are seconds, or timedeltas, after which
-    an entry ends, counted from its last write and from its last use. ``timer`` returns seconds and replaces the
-    monotonic clock. ``on_remove(key, value, cause)`` is called after an entry left, with the cause ``"size"``,
-    ``"expired"``, ``"explicit"`` or ``"replaced"``; an exception in it goes to ``sys.unraisablehook``.
+    One of three bounds: ``maxsize`` entries (None: no bound, 0: nothing is stored), ``maxweight`` as the sum of
+    ``weigher(key, value)`` (a non-negative int; 0 pins an entry), or ``maxbytes``, bytes or a string such as
+    ``"256MB"``, as estimated by :func:`perfcore.sizing.weigh`. ``policy`` is ``"lru"``, ``"lfu"``, ``"random"`` or
+    ``"adaptive"``, and can be changed later. ``ttl`` and ``tti`` are seconds, or timedeltas, after which an entry
+    ends, counted from its last write and from its last use; ``jitter`` shortens each ttl by a random share of up
+    to that much, from 0 to 1, so that what was stored together does not end together. ``timer`` returns seconds and
+    replaces the monotonic clock. ``on_remove(key, value, cause)`` is called after an entry left, with the cause
+    ``"size"``, ``"expired"``, ``"explicit"`` or ``"replaced"``; an exception in it goes to ``sys.unraisablehook``.
 
     Raises TypeError or ValueError, naming the argument, when one of them makes no sense.
 
-    >>> cache = Cache(2)
+    >>> cache = Cache(2, policy="lru")
     >>> cache["a"] = 1; cache["b"] = 2
     >>> cache["a"]
     1
@@ -92,36 +116,42 @@ cdef class Cache:
     __class_getitem__ = classmethod(GenericAlias)
 
     def __cinit__(self, *args, **kwargs):
-        self.configure(PC_UNBOUNDED, False, None)
+        self.configure(PC_LRU, PC_UNBOUNDED, False, None)
 
-    def __init__(self, maxsize=None, *, maxweight=None, weigher=None, ttl=None, tti=None, timer=None, on_remove=None,
-                 _seed=None):
-        if maxsize is not None and maxweight is not None:
-            raise ValueError("maxsize and maxweight exclude each other")
-        if maxweight is None and weigher is not None:
-            raise ValueError("weigher needs maxweight")
-        if weigher is None and maxweight is not None:
-            raise ValueError("maxweight needs a weigher")
-        cdef uint64_t entries = bound("maxsize", maxsize, PC_UNBOUNDED)
-        cdef uint64_t weight = bound("maxweight", maxweight, PC_UNBOUNDED)
+    def __init__(self, maxsize=None, *, policy="adaptive", maxweight=None, weigher=None, maxbytes=None, ttl=None,
+                 tti=None, jitter=0, timer=None, on_remove=None, _seed=None):
+        if (maxsize is not None) + (maxweight is not None) + (maxbytes is not None) > 1:
+            raise ValueError("maxsize, maxweight and maxbytes exclude each other")
+        if (weigher is None) != (maxweight is None):
+            raise ValueError("maxweight and weigher go together")
+        cdef bint weighted = maxweight is not None or maxbytes is not None
+        cdef pc_mode mode = mode_of(policy)
+        cdef uint64_t capacity
+        if maxbytes is not None:
+            from perfcore.sizing import weigh as weigher
+            capacity = bytes_of("maxbytes", maxbytes)
+        else:
+            name, value = ("maxweight", maxweight) if weighted else ("maxsize", maxsize)
+            capacity = bound(name, value, PC_UNBOUNDED)
         optional_callable("weigher", weigher)
         optional_callable("timer", timer)
         optional_callable("on_remove", on_remove)
         cdef uint64_t ttl_ns = 0 if ttl is None else duration_ns("ttl", ttl)
         cdef uint64_t tti_ns = 0 if tti is None else duration_ns("tti", tti)
+        cdef double share = share_of("jitter", jitter)
         cdef pc_slots gone
         pc_cache_detach(&self.core, &gone)  # nothing, unless this is a second __init__
         pc_cache_destroy(&self.core)
-        self.configure(entries if weigher is None else weight, weigher is not None, _seed)
+        self.configure(mode, capacity, weighted, _seed)
         self.release(&gone)
         self.weigher, self.timer, self.on_remove = weigher, timer, on_remove
-        self.ttl_ns, self.tti_ns = ttl_ns, tti_ns
+        self.ttl_ns, self.tti_ns, self.jitter = ttl_ns, tti_ns, share
 
-    cdef int configure(self, uint64_t capacity, bint weighted, object seed) except -1:
+    cdef int configure(self, pc_mode mode, uint64_t capacity, bint weighted, object seed) except -1:
         cdef pc_alloc alloc = pc_alloc(zalloc, release_block, NULL)
         cdef bytes secret = urandom(16) if seed is None else int(seed).to_bytes(16, "little")
         cdef uint64_t version = self.core.version + 1, changes = self.core.changes + 1
-        check(pc_cache_init(&self.core, &alloc, sizeof(entry), capacity, weighted,
+        check(pc_cache_init(&self.core, &alloc, sizeof(entry), mode, capacity, weighted,
                             <const uint64_t *><const char *>secret))
         self.core.version, self.core.changes = version, changes  # a search or an iterator may be under way
         return 0
@@ -221,40 +251,57 @@ cdef class Cache:
 
     cdef int store(self, object key, object value, object ttl, object tti, bint replace) except -1:
         """Store an entry and return 1, or return 0 when it is there and ``replace`` is false."""
-        cdef uint64_t ttl_ns = self.ttl_ns if ttl is None else duration_ns("ttl", ttl)
-        cdef uint64_t tti_ns = self.tti_ns if tti is None else duration_ns("tti", tti)
+        cdef uint64_t ttl_ns = self.ttl_of(ttl), tti_ns = self.tti_of(tti)
         cdef uint32_t weight = self.weigh(key, value)
         cdef bint timed = ttl_ns or tti_ns or self.core.slots.life.size
         cdef uint64_t now = self.now() if timed else 0
         cdef uint32_t hash = self.hash_of(key)
         cdef uint32_t slot = self.find(key, hash)
-        if slot != PC_NIL and not (timed and pc_cache_expired(&self.core, slot, now)):
-            if not replace:
-                return 0
+        if timed:
+            if slot != PC_NIL and pc_cache_expired(&self.core, slot, now):
+                pc_cache_remove(&self.core, slot, PC_CAUSE_EXPIRED)
+                slot = PC_NIL
+            pc_cache_expire(&self.core, now, PC_CACHE_EXPIRY_BUDGET)
+        if slot == PC_NIL:
+            self.insert(hash, key, value, weight, now, ttl_ns, tti_ns)
+        elif replace:
             self.replace(slot, value, weight, now, ttl_ns, tti_ns)
-            return 1
-        if slot != PC_NIL:
-            pc_cache_remove(&self.core, slot, PC_CAUSE_EXPIRED)
-        self.insert(hash, key, value, weight, now, ttl_ns, tti_ns)
+        else:
+            self.settle()
+            return 0
         return 1
+
+    cdef uint64_t ttl_of(self, object ttl) except? 0:
+        """The ttl of an entry in ns, shortened by the jitter; 0 is none."""
+        cdef uint64_t ns = self.ttl_ns if ttl is None else duration_ns("ttl", ttl)
+        if ns and self.jitter:
+            self.draws += 1
+            ns -= <uint64_t>(ns * self.jitter * (pc_mix64(self.core.seed[0] + self.draws) / 18446744073709551616.0))
+        return ns
+
+    cdef uint64_t tti_of(self, object tti) except? 0:
+        return self.tti_ns if tti is None else duration_ns("tti", tti)
 
     cdef int insert(self, uint32_t hash, object key, object value, uint32_t weight, uint64_t now,
                     uint64_t ttl, uint64_t tti) except -1:
-        check(pc_cache_reserve(&self.core, ttl != 0, tti != 0))
+        check(pc_cache_reserve(&self.core, now, ttl != 0, tti != 0))
         cdef uint32_t slot = pc_cache_insert(&self.core, hash, weight)
-        cdef entry *e = self.at(slot)
-        Py_INCREF(key)
-        Py_INCREF(value)
-        e.key, e.value = <PyObject *>key, <PyObject *>value
+        self.fill(slot, key, value)
         if now:
             pc_cache_set_life(&self.core, slot, now, now + ttl if ttl else PC_NEVER, tti)
         if self.core.limbo.count:
             self.settle()
         return 0
 
+    cdef inline void fill(self, uint32_t slot, object key, object value) noexcept:
+        cdef entry *e = self.at(slot)
+        Py_INCREF(key)
+        Py_INCREF(value)
+        e.key, e.value = <PyObject *>key, <PyObject *>value
+
     cdef int replace(self, uint32_t slot, object value, uint32_t weight, uint64_t now, uint64_t ttl,
                      uint64_t tti) except -1:
-        check(pc_cache_reserve(&self.core, ttl != 0, tti != 0))
+        check(pc_cache_reserve(&self.core, now, ttl != 0, tti != 0))
         cdef entry *e = self.at(slot)
         cdef object held = <object>e.key, old = <object>e.value
         Py_INCREF(value)
@@ -336,7 +383,8 @@ cdef class Cache:
     def popitem(self):
         """Remove the entry that would be evicted next and return ``(key, value)``; KeyError when empty."""
         self.expire()
-        cdef uint32_t slot = pc_cache_victim(&self.core)
+        cdef pc_policy_walk walk = pc_policy_walk_from(&self.core.policy, False)
+        cdef uint32_t slot = pc_policy_walk_next(&self.core.policy, &walk)
         if slot == PC_NIL:
             raise KeyError("the cache is empty")
         cdef entry *e = self.at(slot)
@@ -371,10 +419,10 @@ cdef class Cache:
         self.settle()
         return self.expirations - before
 
-    def resize(self, maxsize):
-        """Change the bound (``maxsize``, or ``maxweight`` where there is a weigher), evicting at once if needed."""
+    def resize(self, capacity):
+        """Change the bound (entries, weight or bytes, whichever the cache has), evicting at once what is too much."""
         name = "maxsize" if self.weigher is None else "maxweight"
-        pc_cache_resize(&self.core, bound(name, maxsize, PC_UNBOUNDED))
+        check(pc_cache_resize(&self.core, bound(name, capacity, PC_UNBOUNDED)))
         self.settle()
 
     # --- reading ---------------------------------------------------------------------------------------------
@@ -419,6 +467,46 @@ cdef class Cache:
             raise KeyError(key)
         return (pc_slots_life(&self.core.slots, slot).deadline - now) / <double>PC_SECOND
 
+    def get_many(self, keys, default=None, /):
+        """Return the values of many keys, in order, with ``default`` where there is none; each counts as a use.
+
+        Cheaper per key than ``get``: the memory that up to 64 lookups need is asked for at once.
+
+        >>> cache = Cache()
+        >>> cache.update(a=1, b=2)
+        >>> cache.get_many(["b", "x", "a"], 0)
+        [2, 0, 1]
+        """
+        cdef list wanted = list(keys), found = []
+        cdef Py_ssize_t start, i, end
+        cdef uint32_t slot
+        for start in range(0, len(wanted), BATCH):
+            end = min(start + BATCH, len(wanted))
+            self.prefetch(wanted, start, end)
+            for i in range(start, end):
+                slot = self.lookup(wanted[i])
+                found.append(default if slot == PC_NIL else <object>self.at(slot).value)
+        return found
+
+    cdef int prefetch(self, list keys, Py_ssize_t start, Py_ssize_t end) except -1:
+        """Ask for the buckets, then the entries, then the values of up to BATCH keys: each wave overlaps its misses."""
+        cdef uint32_t hashes[BATCH]
+        cdef uint32_t slots[BATCH]
+        cdef pc_cursor cursor
+        cdef Py_ssize_t i, n = end - start
+        for i in range(n):
+            hashes[i] = self.hash_of(keys[start + i])  # may run anything; nothing below does
+            pc_table_prefetch(&self.core.table, hashes[i])
+        for i in range(n):
+            slots[i] = pc_table_find(&self.core.table, &cursor, hashes[i])
+            if slots[i] != PC_NIL:
+                PC_PREFETCH(self.at(slots[i]))
+                PC_PREFETCH(pc_slots_node(&self.core.slots, slots[i]))
+        for i in range(n):
+            if slots[i] != PC_NIL:
+                PC_PREFETCH(self.at(slots[i]).value)
+        return 0
+
     # --- writing ---------------------------------------------------------------------------------------------
 
     def __setitem__(self, key, value):
@@ -433,6 +521,11 @@ cdef class Cache:
         True
         """
         self.store(key, value, ttl, tti, True)
+
+    def set_many(self, items, *, ttl=None, tti=None):
+        """Store all items of a mapping or of an iterable of pairs."""
+        for key, value in pairs_of(items):
+            self.store(key, value, ttl, tti, True)
 
     def add(self, key, value, *, ttl=None, tti=None):
         """Store a value only if the key is absent; say whether it was stored."""
@@ -454,25 +547,29 @@ cdef class Cache:
             self.store(key, value, ttl, tti, True)
         return value
 
+    async def aget_or_set(self, key, factory, *, ttl=None, tti=None):
+        """``get_or_set`` for a factory that returns an awaitable."""
+        value = self.get(key, MISSING)
+        if value is MISSING:
+            value = await factory()
+            self.store(key, value, ttl, tti, True)
+        return value
+
     def touch(self, key, *, ttl=None, tti=None):
         """Count a key as used and let its time start anew; say whether it is there."""
-        cdef uint64_t ttl_ns = self.ttl_ns if ttl is None else duration_ns("ttl", ttl)
-        cdef uint64_t tti_ns = self.tti_ns if tti is None else duration_ns("tti", tti)
+        cdef uint64_t ttl_ns = self.ttl_of(ttl), tti_ns = self.tti_of(tti)
         cdef uint64_t now = self.now()
         cdef uint32_t slot = self.find_timed(key, now)
         if slot == PC_NIL:
             return False
-        check(pc_cache_reserve(&self.core, ttl_ns != 0, tti_ns != 0))
+        check(pc_cache_reserve(&self.core, now, ttl_ns != 0, tti_ns != 0))
         pc_cache_set_life(&self.core, slot, now, now + ttl_ns if ttl_ns else PC_NEVER, tti_ns)
         pc_cache_hit(&self.core, slot)
         return True
 
     def update(self, other=(), /, **kwargs):
         """Store all items of a mapping or of an iterable of pairs."""
-        pairs = other.items() if hasattr(other, "items") else (
-            ((key, other[key]) for key in other.keys()) if hasattr(other, "keys") else other
-        )
-        for key, value in pairs:
+        for key, value in pairs_of(other):
             self.store(key, value, None, None, True)
         for key, value in kwargs.items():
             self.store(key, value, None, None, True)
@@ -480,10 +577,10 @@ cdef class Cache:
     # --- looking around --------------------------------------------------------------------------------------
 
     def __len__(self):
-        return self.core.lru.count
+        return pc_cache_count(&self.core)
 
     def __bool__(self):
-        return self.core.lru.count != 0
+        return pc_cache_count(&self.core) != 0
 
     def __iter__(self):
         return iterate(self, KEYS)
@@ -537,18 +634,161 @@ cdef class Cache:
     @property
     def currsize(self):
         """The number of entries, under functools' name."""
-        return self.core.lru.count
+        return pc_cache_count(&self.core)
 
     def stats(self):
         """Return the counts since the beginning or the last ``reset_stats`` as a ``CacheStats``."""
         return CacheStats(
             hits=self.hits, misses=self.misses, evictions=self.evictions, expirations=self.expirations,
-            rejections=self.rejections, entries=self.core.lru.count, weight=pc_cache_weight(&self.core),
+            rejections=self.rejections, entries=pc_cache_count(&self.core), weight=pc_cache_weight(&self.core),
         )
 
     def reset_stats(self):
         """Set the counts to zero."""
         self.hits = self.misses = self.evictions = self.expirations = self.rejections = 0
+
+    # --- the policy ------------------------------------------------------------------------------------------
+
+    @property
+    def policy(self):
+        """The eviction policy, ``"lru"``, ``"lfu"``, ``"random"`` or ``"adaptive"``; assign to switch, losing nothing."""
+        return POLICIES[<int>self.core.policy.mode]
+
+    @policy.setter
+    def policy(self, name):
+        check(pc_cache_set_mode(&self.core, mode_of(name)))
+
+    def policy_state(self):
+        """Return why the policy does what it does, as a ``PolicyState``."""
+        cdef pc_policy_state state = pc_policy_explain(&self.core.policy)
+        duel = state.sample_rate != 0
+        return PolicyState(
+            policy=self.policy, arm=ARMS[state.arm], window=state.window_weight, window_room=state.window_room,
+            main=state.main_weight, pinned=state.pinned_count, misses=state.clock, switches=state.switches,
+            sample_rate=state.sample_rate,
+            hits={arm: state.hits[i] for i, arm in enumerate(ARMS)} if duel else {},
+            discord={arm: state.discord[i] for i, arm in enumerate(ARMS)} if duel else {},
+        )
+
+    def hottest(self, n):
+        """Return the up to ``n`` keys that would be evicted last, hottest first."""
+        return self.ranked(n, True)
+
+    def coldest(self, n):
+        """Return the up to ``n`` keys that would be evicted first, coldest first."""
+        return self.ranked(n, False)
+
+    cdef list ranked(self, uint32_t n, bint hottest_first):
+        cdef list keys = []
+        cdef uint64_t now = self.now()
+        cdef pc_policy_walk walk = pc_policy_walk_from(&self.core.policy, hottest_first)
+        cdef uint32_t slot
+        while len(keys) < n:
+            slot = pc_policy_walk_next(&self.core.policy, &walk)
+            if slot == PC_NIL:
+                break
+            if not pc_cache_expired(&self.core, slot, now):
+                keys.append(<object>self.at(slot).key)  # appending runs no collection
+        return keys
+
+    def explain(self, key, /):
+        """Return what became of a key, as an ``Explanation``, as far as the cache remembers.
+
+        >>> cache = Cache(1, policy="lru")
+        >>> cache["a"] = 1; cache["b"] = 2
+        >>> cache.explain("a").state, cache.explain("b").state, cache.explain("c").state
+        ('evicted', 'present', 'unknown')
+        """
+        cdef uint32_t slot = self.find_live(key), hash = self.hash_of(key)
+        cdef uint32_t age = pc_policy_ghost_age(&self.core.policy, hash)
+        cdef pc_cause cause
+        state = "unknown"
+        if slot != PC_NIL:
+            state = "present"
+        elif pc_cache_departure(&self.core, hash, &cause):
+            state = ("evicted", "expired", "removed", "rejected")[<int>cause]
+        elif age != PC_NIL:
+            state = "evicted"
+        return Explanation(
+            state=state, frequency=pc_policy_frequency(&self.core.policy, hash),
+            misses_ago=None if slot != PC_NIL or age == PC_NIL else age,
+            expires_in=self.expires_in(key) if state == "present" else None,
+        )
+
+    # --- copying ---------------------------------------------------------------------------------------------
+
+    def copy(self):
+        """Return a copy with the same entries, order and remaining times; keys and values are shared."""
+        return copy.copy(self)
+
+    def __reduce_ex__(self, protocol):
+        return copyreg.__newobj__, (type(self),), self.__getstate__()
+
+    def __getstate__(self):
+        """The arguments, and the entries with the policy's knowledge of them, coldest first; times are remainders."""
+        cdef bint by_bytes = self.weigher is not None and getattr(self.weigher, "__module__", "") == "perfcore.sizing"
+        arguments = {
+            "policy": self.policy, "maxsize": self.maxsize, "maxweight": None if by_bytes else self.maxweight,
+            "weigher": None if by_bytes else self.weigher, "maxbytes": self.maxweight if by_bytes else None,
+            "ttl": self.ttl_ns / 1e9 or None, "tti": self.tti_ns / 1e9 or None, "jitter": self.jitter,
+            "timer": self.timer, "on_remove": self.on_remove,
+        }
+        return arguments, self.saved(), getattr(self, "__dict__", None)
+
+    cdef list saved(self):
+        cdef list slots = [], entries = []
+        cdef uint64_t now = self.now(), version = self.core.version
+        cdef pc_policy_walk walk = pc_policy_walk_from(&self.core.policy, False)
+        cdef uint32_t slot = pc_policy_walk_next(&self.core.policy, &walk)
+        while slot != PC_NIL:
+            slots.append(slot)  # ints: no collection can run before the walk is over
+            slot = pc_policy_walk_next(&self.core.policy, &walk)
+        for slot in slots:
+            if self.core.version != version:
+                raise RuntimeError("cache changed while it was copied")
+            if not pc_cache_expired(&self.core, slot, now):
+                entries.append(self.saved_entry(slot, now))
+        return entries
+
+    cdef tuple saved_entry(self, uint32_t slot, uint64_t now):
+        cdef entry *e = self.at(slot)
+        cdef object key = <object>e.key, value = <object>e.value
+        cdef uint64_t grant = 0, end = PC_NEVER
+        if pc_cache_timed(&self.core, slot):
+            end = pc_slots_life(&self.core.slots, slot).deadline
+            if self.core.slots.idle.size and pc_slots_idle(&self.core.slots, slot).grant:
+                grant, end = pc_slots_idle(&self.core.slots, slot).grant, pc_slots_idle(&self.core.slots, slot).end
+        cdef uint32_t hash = pc_slots_node(&self.core.slots, slot).hash
+        cdef uint32_t weight = pc_slots_weight(&self.core.slots, slot)[0] if self.core.slots.weight.size else 1
+        return (key, value, weight, pc_slots_node(&self.core.slots, slot).queue,
+                pc_policy_frequency(&self.core.policy, hash), None if end == PC_NEVER else end - now, grant)
+
+    def __setstate__(self, state):
+        arguments, entries, attributes = state
+        Cache.__init__(self, **arguments)
+        cdef uint64_t now = self.now()
+        for saved in entries:
+            self.restore(saved, now)
+        if attributes:
+            self.__dict__.update(attributes)
+
+    cdef int restore(self, tuple saved, uint64_t now) except -1:
+        cdef object key, value
+        cdef uint32_t weight
+        cdef uint8_t queue
+        cdef unsigned int frequency
+        cdef uint64_t grant
+        key, value, weight, queue, frequency, remaining, grant = saved
+        cdef uint64_t end = PC_NEVER if remaining is None else now + <uint64_t>remaining
+        cdef uint32_t hash = self.hash_of(key)
+        if self.find(key, hash) != PC_NIL:
+            return 0  # two keys have become equal
+        check(pc_cache_reserve(&self.core, now, end != PC_NEVER, grant != 0))
+        cdef uint32_t slot = pc_cache_restore(&self.core, hash, weight, queue, frequency)
+        self.fill(slot, key, value)
+        pc_cache_set_life(&self.core, slot, now, end, grant)
+        self.settle()
+        return 0
 
     def _check(self):
         """Verify every invariant of the structure, O(n); AssertionError when one does not hold."""

@@ -4,17 +4,15 @@
 
 static const uint64_t SEED[2] = {1, 3};
 
-static pc_cache fresh(uint64_t capacity, bool weighted)
+static void start(pc_cache *c, uint64_t capacity, bool weighted)
 {
     pc_alloc system = pc_alloc_system();
-    pc_cache c;
-    CHECK(pc_cache_init(&c, &system, 16, capacity, weighted, SEED) == PC_OK);
-    return c;
+    CHECK(pc_cache_init(c, &system, 16, PC_LRU, capacity, weighted, SEED) == PC_OK);
 }
 
 static uint32_t insert(pc_cache *c, uint32_t hash, uint32_t weight)
 {
-    CHECK(pc_cache_reserve(c, false, false) == PC_OK);
+    CHECK(pc_cache_reserve(c, 0, false, false) == PC_OK);
     return pc_cache_insert(c, hash, weight);
 }
 
@@ -31,20 +29,21 @@ static int collect(pc_cache *c, pc_cause wanted)
 
 static void the_least_recently_used_entry_leaves_first(void)
 {
-    pc_cache c = fresh(3, false);
+    pc_cache c;
+    start(&c, 3, false);
     uint32_t a = insert(&c, 1, 1), b = insert(&c, 2, 1);
     insert(&c, 3, 1);
     pc_cache_hit(&c, a);
-    CHECK(pc_cache_victim(&c) == b);
     insert(&c, 4, 1);
     CHECK(!pc_slots_in_use(&c.slots, b) || pc_slots_node(&c.slots, b)->queue == PC_QUEUE_LIMBO);
-    CHECK(collect(&c, PC_CAUSE_SIZE) == 1 && c.lru.count == 3);
+    CHECK(collect(&c, PC_CAUSE_SIZE) == 1 && pc_cache_count(&c) == 3);
     pc_cache_destroy(&c);
 }
 
 static void weights_are_bounded_and_the_too_heavy_is_rejected(void)
 {
-    pc_cache c = fresh(10, true);
+    pc_cache c;
+    start(&c, 10, true);
     uint32_t a = insert(&c, 1, 4);
     insert(&c, 2, 4);
     insert(&c, 3, 11);
@@ -60,16 +59,18 @@ static void weights_are_bounded_and_the_too_heavy_is_rejected(void)
 
 static void a_cache_of_nothing_rejects_everything(void)
 {
-    pc_cache c = fresh(0, false);
+    pc_cache c;
+    start(&c, 0, false);
     insert(&c, 1, 1);
-    CHECK(collect(&c, PC_CAUSE_REJECTED) == 1 && c.lru.count == 0);
+    CHECK(collect(&c, PC_CAUSE_REJECTED) == 1 && pc_cache_count(&c) == 0);
     pc_cache_destroy(&c);
 }
 
 static void deadlines_are_kept_per_entry(void)
 {
-    pc_cache c = fresh(10, false);
-    CHECK(pc_cache_reserve(&c, true, true) == PC_OK);
+    pc_cache c;
+    start(&c, 10, false);
+    CHECK(pc_cache_reserve(&c, 0, true, true) == PC_OK);
     uint32_t a = pc_cache_insert(&c, 1, 1), b = insert(&c, 2, 1);
     pc_cache_set_life(&c, a, 0, 100, 0);
     CHECK(!pc_cache_expired(&c, a, 99) && pc_cache_expired(&c, a, 100) && !pc_cache_expired(&c, b, 100));
@@ -80,8 +81,9 @@ static void deadlines_are_kept_per_entry(void)
 
 static void an_access_prolongs_the_idle_limit_up_to_the_end(void)
 {
-    pc_cache c = fresh(10, false);
-    CHECK(pc_cache_reserve(&c, true, true) == PC_OK);
+    pc_cache c;
+    start(&c, 10, false);
+    CHECK(pc_cache_reserve(&c, 0, true, true) == PC_OK);
     uint32_t a = pc_cache_insert(&c, 1, 1);
     pc_cache_set_life(&c, a, 10, 100, 30);
     CHECK(!pc_cache_expired(&c, a, 39) && pc_cache_expired(&c, a, 40));
@@ -94,7 +96,8 @@ static void an_access_prolongs_the_idle_limit_up_to_the_end(void)
 
 static void expiry_is_no_change_of_the_keys(void)
 {
-    pc_cache c = fresh(10, false);
+    pc_cache c;
+    start(&c, 10, false);
     uint32_t a = insert(&c, 1, 1), b = insert(&c, 2, 1);
     uint64_t changes = c.changes, version = c.version;
     pc_cache_remove(&c, a, PC_CAUSE_EXPIRED);
@@ -107,12 +110,13 @@ static void expiry_is_no_change_of_the_keys(void)
 
 static void detaching_leaves_an_empty_usable_cache(void)
 {
-    pc_cache c = fresh(PC_UNBOUNDED, false);
+    pc_cache c;
+    start(&c, PC_UNBOUNDED, false);
     for (uint32_t i = 0; i < 5000; i++)
         insert(&c, i * 2654435761u, 1);
     pc_slots gone;
     pc_cache_detach(&c, &gone);
-    CHECK(gone.live == 5000 && c.lru.count == 0 && pc_cache_valid(&c));
+    CHECK(gone.live == 5000 && pc_cache_count(&c) == 0 && pc_cache_valid(&c));
     insert(&c, 5, 1);
     CHECK(pc_cache_valid(&c));
     pc_slots_destroy(&gone);
@@ -125,12 +129,12 @@ static void running_out_of_memory_changes_nothing(void)
         failing_state state = {-1, 0};
         pc_alloc alloc = failing_alloc(&state);
         pc_cache c;
-        CHECK(pc_cache_init(&c, &alloc, 16, PC_UNBOUNDED, true, SEED) == PC_OK);
+        CHECK(pc_cache_init(&c, &alloc, 16, PC_LRU, PC_UNBOUNDED, true, SEED) == PC_OK);
         state.allowance = allowance;
         uint32_t n = 0;
-        while (n < 9000 && pc_cache_reserve(&c, true, true) == PC_OK)
+        while (n < 9000 && pc_cache_reserve(&c, 0, true, true) == PC_OK)
             pc_cache_insert(&c, n++ * 2654435761u, 1);
-        CHECK(pc_cache_valid(&c) && c.lru.count == n);
+        CHECK(pc_cache_valid(&c) && pc_cache_count(&c) == n);
         pc_cache_destroy(&c);
         CHECK(state.blocks == 0);
     }

@@ -19,7 +19,7 @@ class CacheMachine(RuleBasedStateMachine):
     def build(self, capacity):
         self.model = ModelLRU(capacity, self.weigher or (lambda key, value: 1))
         bound = {"maxweight": capacity, "weigher": self.weigher} if self.weigher else {"maxsize": capacity}
-        self.cache = Cache(**bound, timer=lambda: self.model.now)
+        self.cache = Cache(**bound, policy="lru", timer=lambda: self.model.now)
 
     @rule(key=KEYS, value=st.integers(0, 9), ttl=st.none() | st.integers(1, 5))
     def set(self, key, value, ttl):

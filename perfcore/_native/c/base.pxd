@@ -7,3 +7,5 @@ cdef extern from "base.h" nogil:
         PC_TOO_LARGE
 
     unsigned int pc_hash32(unsigned long long hash, const unsigned long long *seed)
+    void PC_PREFETCH(const void *address)
+    unsigned long long pc_mix64(unsigned long long x)

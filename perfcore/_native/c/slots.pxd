@@ -1,15 +1,16 @@
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 
 cdef extern from "slots.h" nogil:
     ctypedef struct pc_node:
         uint32_t hash
+        uint8_t queue
 
     ctypedef struct pc_life:
         uint64_t deadline
 
     ctypedef struct pc_idle:
-        uint64_t grant
+        uint64_t grant, end
 
     ctypedef struct pc_column:
         uint32_t size
@@ -20,6 +21,7 @@ cdef extern from "slots.h" nogil:
 
     pc_node *pc_slots_node(const pc_slots *s, uint32_t slot)
     void *pc_slots_payload(const pc_slots *s, uint32_t slot)
+    uint32_t *pc_slots_weight(const pc_slots *s, uint32_t slot)
     pc_life *pc_slots_life(const pc_slots *s, uint32_t slot)
     pc_idle *pc_slots_idle(const pc_slots *s, uint32_t slot)
     bint pc_slots_in_use(const pc_slots *s, uint32_t slot)

@@ -10,3 +10,4 @@ cdef extern from "table.h" nogil:
 
     uint32_t pc_table_find(const pc_table *t, pc_cursor *cursor, uint32_t hash)
     uint32_t pc_cursor_next(pc_cursor *cursor)
+    void pc_table_prefetch(const pc_table *t, uint32_t hash)

@@ -1,0 +1,88 @@
+#include "ghost.h"
+
+#include <string.h>
+
+#define RESOLUTION 1024u /* steps of the coarse clock in a generation of the cache, at most */
+
+pc_status pc_ghost_init(pc_ghost *g, const pc_alloc *alloc, uint64_t entries)
+{
+    uint64_t sets = (2 * entries + PC_GHOST_WAYS - 1) / PC_GHOST_WAYS;
+    *g = (pc_ghost){.sets = sets > 0 ? (uint32_t)sets : 1, .alloc = *alloc};
+    while (entries >> g->shift > RESOLUTION)
+        g->shift++;
+    g->buckets = pc_zalloc(alloc, g->sets, PC_GHOST_WAYS * sizeof *g->buckets);
+    return g->buckets ? PC_OK : PC_NO_MEMORY;
+}
+
+void pc_ghost_destroy(pc_ghost *g)
+{
+    pc_release(&g->alloc, g->buckets);
+    g->buckets = NULL;
+}
+
+/* The set is chosen by the high bits of the hash, so the fingerprint is taken from the low ones. */
+static uint32_t fingerprint(uint32_t hash)
+{
+    uint32_t low = hash & 0xffff;
+    return (low ? low : 1) << 16;
+}
+
+/* Steps of the coarse clock since the ghost was last asked for. */
+static uint32_t age(const pc_ghost *g, uint32_t bucket, uint32_t clock)
+{
+    return ((clock >> g->shift) - bucket) & 0xffff;
+}
+
+void pc_ghost_put(pc_ghost *g, uint32_t hash, uint32_t stamp, uint32_t clock)
+{
+    if (g->buckets == NULL)
+        return;
+    uint32_t *set = pc_ghost_set(g, hash), print = fingerprint(hash), *chosen = set;
+    for (unsigned way = 0; way < PC_GHOST_WAYS; way++) {
+        if (set[way] == 0 || (set[way] & 0xffff0000u) == print) {
+            chosen = &set[way];
+            break;
+        }
+        if (age(g, set[way], clock) > age(g, *chosen, clock))
+            chosen = &set[way];
+    }
+    *chosen = print | (stamp >> g->shift & 0xffff);
+}
+
+static uint32_t *find(const pc_ghost *g, uint32_t hash)
+{
+    uint32_t *set = pc_ghost_set(g, hash), print = fingerprint(hash);
+    for (unsigned way = 0; way < PC_GHOST_WAYS; way++)
+        if ((set[way] & 0xffff0000u) == print)
+            return &set[way];
+    return NULL;
+}
+
+bool pc_ghost_peek(const pc_ghost *g, uint32_t hash, uint32_t clock, uint32_t *stamp)
+{
+    const uint32_t *bucket = g->buckets ? find(g, hash) : NULL;
+    if (bucket != NULL)
+        *stamp = ((clock >> g->shift) - age(g, *bucket, clock)) << g->shift;
+    return bucket != NULL;
+}
+
+bool pc_ghost_take(pc_ghost *g, uint32_t hash, uint32_t clock, uint32_t *stamp)
+{
+    if (!pc_ghost_peek(g, hash, clock, stamp))
+        return false;
+    *find(g, hash) = 0;
+    return true;
+}
+
+size_t pc_ghost_bytes(const pc_ghost *g)
+{
+    return g->buckets ? (size_t)g->sets * PC_GHOST_WAYS * sizeof *g->buckets : 0;
+}
+
+bool pc_ghost_valid(const pc_ghost *g)
+{
+    for (size_t i = 0; g->buckets != NULL && i < (size_t)g->sets * PC_GHOST_WAYS; i++)
+        if (g->buckets[i] != 0 && g->buckets[i] >> 16 == 0)
+            return false;
+    return true;
+}
