@@ -18,8 +18,9 @@ test: c-test lint types pytest asan  ## everything that must pass before a chang
 pytest: dev  ## the Python tests
 	$(PYTEST)
 
-c-test:  ## the core's own tests, under the address and undefined-behaviour sanitizers
+c-test:  ## the core's own tests: under the address and undefined-behaviour sanitizers, and as shipped
 	@$(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" check
+	@$(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" PLAIN=1 OPTIMIZE=-O3 BUILD=../../build/c-tests-O3 check
 
 lint: dev  ## style of Python and Cython
 	$(VENV)/bin/ruff check .

@@ -193,7 +193,7 @@ pc_status pc_cache_set_mode(pc_cache *c, pc_mode mode)
     return status;
 }
 
-void pc_cache_set_life(pc_cache *c, uint32_t slot, uint64_t now, uint64_t end, uint64_t grant)
+void pc_cache_set_life(pc_cache *c, uint32_t slot, uint64_t deadline, uint64_t grant, uint64_t end)
 {
     pc_node *n = pc_slots_node(&c->slots, slot);
     if (banished(c, slot))
@@ -201,16 +201,13 @@ void pc_cache_set_life(pc_cache *c, uint32_t slot, uint64_t now, uint64_t end, u
     if (n->flags & PC_SLOT_TIMED)
         pc_wheel_remove(c->wheel, &c->slots, slot);
     n->flags = (uint8_t)(n->flags & ~PC_SLOT_TIMED);
-    if (c->slots.life.size)
-        pc_slots_life(&c->slots, slot)->deadline = end;
-    if (c->slots.idle.size) {
+    if (c->slots.idle.size)
         *pc_slots_idle(&c->slots, slot) = (pc_idle){grant, end};
-        pc_cache_prolong(c, slot, now);
-    }
-    if (end != PC_NEVER || grant != 0) {
-        n->flags |= PC_SLOT_TIMED;
-        pc_wheel_add(c->wheel, &c->slots, slot);
-    }
+    if (deadline == PC_NEVER)
+        return;
+    pc_slots_life(&c->slots, slot)->deadline = deadline;
+    n->flags |= PC_SLOT_TIMED;
+    pc_wheel_add(c->wheel, &c->slots, slot);
 }
 
 uint32_t pc_cache_collect(pc_cache *c, pc_cause *cause)

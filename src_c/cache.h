@@ -86,9 +86,10 @@ void pc_cache_reweigh(pc_cache *c, uint32_t slot, uint32_t weight);
 pc_status pc_cache_resize(pc_cache *c, uint64_t capacity);
 pc_status pc_cache_set_mode(pc_cache *c, pc_mode mode);
 
-/* Sets when an entry ends at the latest (ns of the owner's clock, PC_NEVER for no end) and the time that each access
- * grants it anew (0 for no idle limit). The columns must have been reserved when either is not its default. */
-void pc_cache_set_life(pc_cache *c, uint32_t slot, uint64_t now, uint64_t end, uint64_t grant);
+/* Sets the moment at which an entry ends (ns of the owner's clock, PC_NEVER for no end), the time that each access
+ * grants it anew (0 for none), and the end beyond which no access moves it. The columns must have been reserved when
+ * one of them is not its default. */
+void pc_cache_set_life(pc_cache *c, uint32_t slot, uint64_t deadline, uint64_t grant, uint64_t end);
 
 /* Moves the deadline of an entry with an idle limit, because it was read. */
 static inline void pc_cache_prolong(pc_cache *c, uint32_t slot, uint64_t now)

@@ -101,18 +101,17 @@ static bool advance(pc_wheel *w, pc_slots *s, uint64_t now)
 
 uint32_t pc_wheel_due(pc_wheel *w, pc_slots *s, uint64_t now, uint32_t *budget)
 {
-    for (; *budget > 0; --*budget) {
+    while (*budget > 0) {
         uint32_t slot = w->bucket[PENDING][0];
         if (slot == PC_NIL) {
             if (!advance(w, s, now))
                 return PC_NIL;
             continue;
         }
+        --*budget;
         pc_wheel_remove(w, s, slot);
-        if (pc_slots_life(s, slot)->deadline <= now) {
-            --*budget;
+        if (pc_slots_life(s, slot)->deadline <= now)
             return slot;
-        }
         pc_wheel_add(w, s, slot);
     }
     return PC_NIL;

@@ -38,7 +38,7 @@ void pc_wheel_add(pc_wheel *w, pc_slots *s, uint32_t slot);
 void pc_wheel_remove(pc_wheel *w, pc_slots *s, uint32_t slot);
 
 /* Takes out and returns a slot that has ended, or PC_NIL when none is due or the budget is used up. Each slot looked
- * at and each bucket passed costs one of *budget. */
+ * at costs one of *budget; buckets that are passed cost nothing, there are at most 320 of them a call. */
 uint32_t pc_wheel_due(pc_wheel *w, pc_slots *s, uint64_t now, uint32_t *budget);
 
 /* Whether the lists are sound and hold `count` slots. O(n), for tests. */

@@ -34,6 +34,7 @@ cdef class Cache:
     cdef int store(self, object key, object value, object ttl, object tti, bint replace) except -1
     cdef int insert(self, uint32_t hash, object key, object value, uint32_t weight, uint64_t now,
                     uint64_t ttl, uint64_t tti) except -1
+    cdef void set_life(self, uint32_t slot, uint64_t now, uint64_t ttl, uint64_t tti) noexcept
     cdef void fill(self, uint32_t slot, object key, object value) noexcept
     cdef int replace(self, uint32_t slot, object value, uint32_t weight, uint64_t now, uint64_t ttl,
                      uint64_t tti) except -1

@@ -288,10 +288,14 @@ cdef class Cache:
         cdef uint32_t slot = pc_cache_insert(&self.core, hash, weight)
         self.fill(slot, key, value)
         if now:
-            pc_cache_set_life(&self.core, slot, now, now + ttl if ttl else PC_NEVER, tti)
+            self.set_life(slot, now, ttl, tti)
         if self.core.limbo.count:
             self.settle()
         return 0
+
+    cdef inline void set_life(self, uint32_t slot, uint64_t now, uint64_t ttl, uint64_t tti) noexcept:
+        cdef uint64_t end = now + ttl if ttl else PC_NEVER
+        pc_cache_set_life(&self.core, slot, min(end, now + tti) if tti else end, tti, end)
 
     cdef inline void fill(self, uint32_t slot, object key, object value) noexcept:
         cdef entry *e = self.at(slot)
@@ -308,7 +312,7 @@ cdef class Cache:
         e.value = <PyObject *>value
         Py_DECREF(old)  # the cache's reference; `old` holds another
         if now:
-            pc_cache_set_life(&self.core, slot, now, now + ttl if ttl else PC_NEVER, tti)
+            self.set_life(slot, now, ttl, tti)
         pc_cache_hit(&self.core, slot)
         pc_cache_reweigh(&self.core, slot, weight)
         if self.core.limbo.count:
@@ -563,7 +567,7 @@ cdef class Cache:
         if slot == PC_NIL:
             return False
         check(pc_cache_reserve(&self.core, now, ttl_ns != 0, tti_ns != 0))
-        pc_cache_set_life(&self.core, slot, now, now + ttl_ns if ttl_ns else PC_NEVER, tti_ns)
+        self.set_life(slot, now, ttl_ns, tti_ns)
         pc_cache_hit(&self.core, slot)
         return True
 
@@ -753,15 +757,16 @@ cdef class Cache:
     cdef tuple saved_entry(self, uint32_t slot, uint64_t now):
         cdef entry *e = self.at(slot)
         cdef object key = <object>e.key, value = <object>e.value
-        cdef uint64_t grant = 0, end = PC_NEVER
+        cdef uint64_t deadline = PC_NEVER, grant = 0, end = PC_NEVER
         if pc_cache_timed(&self.core, slot):
-            end = pc_slots_life(&self.core.slots, slot).deadline
+            deadline = end = pc_slots_life(&self.core.slots, slot).deadline
             if self.core.slots.idle.size and pc_slots_idle(&self.core.slots, slot).grant:
                 grant, end = pc_slots_idle(&self.core.slots, slot).grant, pc_slots_idle(&self.core.slots, slot).end
         cdef uint32_t hash = pc_slots_node(&self.core.slots, slot).hash
         cdef uint32_t weight = pc_slots_weight(&self.core.slots, slot)[0] if self.core.slots.weight.size else 1
         return (key, value, weight, pc_slots_node(&self.core.slots, slot).queue,
-                pc_policy_frequency(&self.core.policy, hash), None if end == PC_NEVER else end - now, grant)
+                pc_policy_frequency(&self.core.policy, hash),
+                None if deadline == PC_NEVER else deadline - now, grant, None if end == PC_NEVER else end - now)
 
     def __setstate__(self, state):
         arguments, entries, attributes = state
@@ -778,15 +783,16 @@ cdef class Cache:
         cdef uint8_t queue
         cdef unsigned int frequency
         cdef uint64_t grant
-        key, value, weight, queue, frequency, remaining, grant = saved
-        cdef uint64_t end = PC_NEVER if remaining is None else now + <uint64_t>remaining
+        key, value, weight, queue, frequency, remaining, grant, rest = saved
+        cdef uint64_t deadline = PC_NEVER if remaining is None else now + <uint64_t>remaining
+        cdef uint64_t end = PC_NEVER if rest is None else now + <uint64_t>rest
         cdef uint32_t hash = self.hash_of(key)
         if self.find(key, hash) != PC_NIL:
             return 0  # two keys have become equal
-        check(pc_cache_reserve(&self.core, now, end != PC_NEVER, grant != 0))
+        check(pc_cache_reserve(&self.core, now, deadline != PC_NEVER, grant != 0))
         cdef uint32_t slot = pc_cache_restore(&self.core, hash, weight, queue, frequency)
         self.fill(slot, key, value)
-        pc_cache_set_life(&self.core, slot, now, end, grant)
+        pc_cache_set_life(&self.core, slot, deadline, grant, end)
         self.settle()
         return 0
 

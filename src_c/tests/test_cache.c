@@ -72,9 +72,9 @@ static void deadlines_are_kept_per_entry(void)
     start(&c, 10, false);
     CHECK(pc_cache_reserve(&c, 0, true, true) == PC_OK);
     uint32_t a = pc_cache_insert(&c, 1, 1), b = insert(&c, 2, 1);
-    pc_cache_set_life(&c, a, 0, 100, 0);
+    pc_cache_set_life(&c, a, 100, 0, 100);
     CHECK(!pc_cache_expired(&c, a, 99) && pc_cache_expired(&c, a, 100) && !pc_cache_expired(&c, b, 100));
-    pc_cache_set_life(&c, a, 0, PC_NEVER, 0);
+    pc_cache_set_life(&c, a, PC_NEVER, 0, PC_NEVER);
     CHECK(!pc_cache_timed(&c, a) && !pc_cache_expired(&c, a, UINT64_MAX));
     pc_cache_destroy(&c);
 }
@@ -85,7 +85,7 @@ static void an_access_prolongs_the_idle_limit_up_to_the_end(void)
     start(&c, 10, false);
     CHECK(pc_cache_reserve(&c, 0, true, true) == PC_OK);
     uint32_t a = pc_cache_insert(&c, 1, 1);
-    pc_cache_set_life(&c, a, 10, 100, 30);
+    pc_cache_set_life(&c, a, 40, 30, 100);
     CHECK(!pc_cache_expired(&c, a, 39) && pc_cache_expired(&c, a, 40));
     pc_cache_prolong(&c, a, 39);
     CHECK(!pc_cache_expired(&c, a, 68) && pc_cache_expired(&c, a, 69));

@@ -25,15 +25,26 @@ class ModelLRU:
         return self.entries[key][0]
 
     def set(self, key, value, ttl=None):
-        if self.weigher(key, value) > self.capacity:
+        if self.capacity == 0 or self.weigher(key, value) > self.capacity:
             self.entries.pop(key, None)
             return
-        if key in self.entries:
-            self.live(key)
+        self.expire()  # as the native cache does, of which this is a model, before it makes room
         self.entries[key] = (value, None if ttl is None else self.now + ttl)
         self.entries.move_to_end(key)
+        self.evict()
+
+    def evict(self):
         while self.weight() > self.capacity:
-            self.entries.popitem(last=False)
+            del self.entries[next(key for key in self.entries if self.weigh(key) > 0)]
+
+    def weigh(self, key):
+        return self.weigher(key, self.entries[key][0])
+
+    def popitem(self):
+        """The least recently used; what weighs nothing is pinned and comes last."""
+        self.expire()
+        key = min(self.entries, key=lambda key: self.weigh(key) == 0)
+        return key, self.entries.pop(key)[0]
 
     def delete(self, key):
         return self.live(key) and self.entries.pop(key) is not None
@@ -46,8 +57,7 @@ class ModelLRU:
 
     def resize(self, capacity):
         self.capacity = capacity
-        while self.weight() > capacity:
-            self.entries.popitem(last=False)
+        self.evict()
 
     def items(self):
         return {key: value for key, (value, end) in self.entries.items() if end is None or end > self.now}

@@ -26,7 +26,7 @@ def clock():
 
 
 def test_it_is_a_mutable_mapping_that_forgets_the_least_recently_used():
-    cache = Cache(2)
+    cache = Cache(2, policy="lru")
     assert isinstance(cache, MutableMapping)
     cache["a"], cache["b"] = 1, 2
     assert cache["a"] == 1
@@ -120,7 +120,7 @@ def test_a_factory_that_raises_stores_nothing():
 
 
 def test_looking_is_no_use_and_using_is():
-    cache = Cache(2)
+    cache = Cache(2, policy="lru")
     cache["a"] = cache["b"] = 1
     assert cache.peek("a") == 1
     assert "a" in cache
@@ -183,7 +183,7 @@ def test_init_again_starts_anew():
 
 
 def test_weights_are_bounded():
-    cache = Cache(maxweight=10, weigher=lambda key, value: len(value))
+    cache = Cache(maxweight=10, weigher=lambda key, value: len(value), policy="lru")
     cache["a"], cache["b"] = "xxxx", "xxxx"
     cache["c"] = "xxx"
     assert set(cache) == {"b", "c"}
@@ -326,7 +326,7 @@ def test_an_exhausted_iterator_stays_exhausted():
 
 def test_the_listener_hears_each_leaving_once_with_its_cause(clock):
     heard = []
-    cache = Cache(2, timer=clock, on_remove=lambda *event: heard.append(event))
+    cache = Cache(2, policy="lru", timer=clock, on_remove=lambda *event: heard.append(event))
     cache["a"] = 1
     cache["a"] = 2
     cache.set("b", 3, ttl=1)
@@ -379,7 +379,7 @@ def test_a_listener_may_use_the_cache():
         ({"maxweight": -1, "weigher": len}, ValueError, "maxweight"),
         ({"maxweight": 5}, ValueError, "weigher"),
         ({"weigher": len}, ValueError, "maxweight"),
-        ({"maxsize": 1, "maxweight": 5, "weigher": len}, ValueError, "maxsize and maxweight"),
+        ({"maxsize": 1, "maxweight": 5, "weigher": len}, ValueError, "exclude each other"),
         ({"maxweight": 5, "weigher": 3}, TypeError, "weigher"),
         ({"ttl": 0}, ValueError, "ttl"),
         ({"ttl": -1}, ValueError, "ttl"),
@@ -426,7 +426,7 @@ def test_a_timer_that_lies_is_an_error_and_changes_nothing(reading):
 
 
 def test_resize_evicts_down_and_makes_room_up():
-    cache = Cache(10)
+    cache = Cache(10, policy="lru")
     cache.update({i: i for i in range(10)})
     cache.resize(3)
     assert set(cache) == {7, 8, 9}

@@ -42,7 +42,7 @@ cdef extern from "cache.h" nogil:
     void pc_cache_reweigh(pc_cache *c, uint32_t slot, uint32_t weight)
     pc_status pc_cache_resize(pc_cache *c, uint64_t capacity)
     pc_status pc_cache_set_mode(pc_cache *c, pc_mode mode)
-    void pc_cache_set_life(pc_cache *c, uint32_t slot, uint64_t now, uint64_t end, uint64_t grant)
+    void pc_cache_set_life(pc_cache *c, uint32_t slot, uint64_t deadline, uint64_t grant, uint64_t end)
     void pc_cache_prolong(pc_cache *c, uint32_t slot, uint64_t now)
     bint pc_cache_holds(const pc_cache *c, uint32_t slot)
     bint pc_cache_timed(const pc_cache *c, uint32_t slot)
