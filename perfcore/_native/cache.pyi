@@ -1,11 +1,11 @@
-from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
+from collections.abc import Awaitable, Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
 from datetime import timedelta
 from types import GenericAlias
-from typing import Any, Protocol, TypeVar, overload
+from typing import Any, Literal, Protocol, Self, TypeAlias, TypeVar, overload
 
 from typing_extensions import disjoint_base
 
-from perfcore.types import CacheStats as CacheStats
+from perfcore.types import CacheStats as CacheStats, Explanation, PolicyState
 
 __all__ = ["Cache", "CacheStats"]
 
@@ -13,6 +13,7 @@ _K = TypeVar("_K")
 _V = TypeVar("_V")
 _T = TypeVar("_T")
 
+_Policy: TypeAlias = Literal["lru", "lfu", "random", "adaptive"]
 _V_co = TypeVar("_V_co", covariant=True)
 
 class _Keyed(Protocol[_K, _V_co]):
@@ -25,10 +26,13 @@ class Cache(MutableMapping[_K, _V]):
         self,
         maxsize: int | None = None,
         *,
+        policy: _Policy = "adaptive",
         maxweight: int | None = None,
         weigher: Callable[[_K, _V], int] | None = None,
+        maxbytes: int | str | None = None,
         ttl: float | timedelta | None = None,
         tti: float | timedelta | None = None,
+        jitter: float = 0,
         timer: Callable[[], float] | None = None,
         on_remove: Callable[[_K, _V, str], object] | None = None,
         _seed: int | None = None,
@@ -50,6 +54,10 @@ class Cache(MutableMapping[_K, _V]):
     @overload
     def get(self, key: _K, default: _T, /) -> _V | _T: ...
     @overload
+    def get_many(self, keys: Iterable[_K], default: None = None, /) -> list[_V | None]: ...
+    @overload
+    def get_many(self, keys: Iterable[_K], default: _T, /) -> list[_V | _T]: ...
+    @overload
     def peek(self, key: _K, default: None = None, /) -> _V | None: ...
     @overload
     def peek(self, key: _K, default: _T, /) -> _V | _T: ...
@@ -60,6 +68,13 @@ class Cache(MutableMapping[_K, _V]):
     def popitem(self) -> tuple[_K, _V]: ...
     def set(
         self, key: _K, value: _V, *, ttl: float | timedelta | None = None, tti: float | timedelta | None = None
+    ) -> None: ...
+    def set_many(
+        self,
+        items: _Keyed[_K, _V] | Iterable[tuple[_K, _V]],
+        *,
+        ttl: float | timedelta | None = None,
+        tti: float | timedelta | None = None,
     ) -> None: ...
     def add(
         self, key: _K, value: _V, *, ttl: float | timedelta | None = None, tti: float | timedelta | None = None
@@ -73,6 +88,14 @@ class Cache(MutableMapping[_K, _V]):
         self,
         key: _K,
         factory: Callable[[], _V],
+        *,
+        ttl: float | timedelta | None = None,
+        tti: float | timedelta | None = None,
+    ) -> _V: ...
+    async def aget_or_set(
+        self,
+        key: _K,
+        factory: Callable[[], Awaitable[_V]],
         *,
         ttl: float | timedelta | None = None,
         tti: float | timedelta | None = None,
@@ -103,6 +126,15 @@ class Cache(MutableMapping[_K, _V]):
     def weight(self) -> int: ...
     @property
     def currsize(self) -> int: ...
+    @property
+    def policy(self) -> _Policy: ...
+    @policy.setter
+    def policy(self, name: _Policy) -> None: ...
+    def policy_state(self) -> PolicyState: ...
+    def hottest(self, n: int) -> list[_K]: ...
+    def coldest(self, n: int) -> list[_K]: ...
+    def explain(self, key: _K, /) -> Explanation: ...
+    def copy(self) -> Self: ...
     def stats(self) -> CacheStats: ...
     def reset_stats(self) -> None: ...
     def _check(self) -> None: ...

@@ -149,10 +149,12 @@ cdef class Cache:
 
     cdef int configure(self, pc_mode mode, uint64_t capacity, bint weighted, object seed) except -1:
         cdef pc_alloc alloc = pc_alloc(zalloc, release_block, NULL)
-        cdef bytes secret = urandom(16) if seed is None else int(seed).to_bytes(16, "little")
+        cdef bytes chance = urandom(16)
+        cdef uint64_t[2] secret = [(<const uint64_t *><const char *>chance)[0], (<const uint64_t *><const char *>chance)[1]]
+        if seed is not None:  # for tests that want the same victims again
+            secret = [pc_mix64(seed), pc_mix64(pc_mix64(seed) + 1)]
         cdef uint64_t version = self.core.version + 1, changes = self.core.changes + 1
-        check(pc_cache_init(&self.core, &alloc, sizeof(entry), mode, capacity, weighted,
-                            <const uint64_t *><const char *>secret))
+        check(pc_cache_init(&self.core, &alloc, sizeof(entry), mode, capacity, weighted, secret))
         self.core.version, self.core.changes = version, changes  # a search or an iterator may be under way
         return 0
 
