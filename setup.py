@@ -1,10 +1,12 @@
 """Builds the native rooms of perfcore: one extension per concept, each with only the C files it needs.
 
-``PERFCORE_BUILD`` chooses the mode: ``release`` (default), ``debug`` (consistency checks after each mutation),
-``asan`` (address and undefined-behaviour sanitizers), ``tsan`` (thread sanitizer), ``trace`` (Cython line tracing).
+``PERFCORE_BUILD`` chooses the mode: ``release`` (default), ``debug`` (consistency checks after each
+mutation), ``asan`` (address and undefined-behaviour sanitizers), ``tsan`` (thread sanitizer), ``trace``
+(Cython line tracing).
 """
 
 import os
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
@@ -33,7 +35,19 @@ COMPILE, LINK = FLAGS[MODE]
 EXTENSIONS = {
     "build": (),
     "cache": (
-        "alloc", "cache", "clock", "dense", "duel", "ghost", "list", "policy", "queues", "sketch", "slots", "table", "wheel",
+        "alloc",
+        "cache",
+        "clock",
+        "dense",
+        "duel",
+        "ghost",
+        "list",
+        "policy",
+        "queues",
+        "sketch",
+        "slots",
+        "table",
+        "wheel",
     ),
 }
 
@@ -43,7 +57,7 @@ def extension(name: str, sources: tuple[str, ...]) -> Extension:
         f"perfcore._native.{name}",
         [f"perfcore/_native/{name}.pyx", *(f"src_c/{source}.c" for source in sources)],
         include_dirs=["src_c"],
-        depends=[f"src_c/{header}" for header in sorted(os.listdir("src_c")) if header.endswith(".h")],
+        depends=sorted(map(str, Path("src_c").glob("*.h"))),
         define_macros=[("PC_BUILD_MODE", f'"{MODE}"')],
         extra_compile_args=[*COMMON, *COMPILE],
         extra_link_args=LINK,

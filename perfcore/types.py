@@ -51,7 +51,7 @@ class CacheStats(NamedTuple):
 
 
 class PolicyState(NamedTuple):
-    """Why a memory cache's policy does what it does. Sizes are entries, or weight where there is a weigher."""
+    """Why a memory cache's policy does what it does; sizes are entries, or weight where there is a weigher."""
 
     policy: str
     arm: str
@@ -69,8 +69,9 @@ class PolicyState(NamedTuple):
 class Explanation(NamedTuple):
     """What became of a key: ``present``, ``evicted``, ``expired``, ``rejected``, ``removed`` or ``unknown``.
 
-    ``frequency`` is how often it was asked for lately, from 0 to 15, where the policy counts that; ``misses_ago``
-    how many misses ago an evicted key was last used, where its ghost is remembered; ``expires_in`` is in seconds.
+    ``frequency`` is how often it was asked for lately, from 0 to 15, where the policy counts that;
+    ``misses_ago`` how many misses ago an evicted key was last used, where its ghost is remembered;
+    ``expires_in`` is in seconds.
     """
 
     state: str

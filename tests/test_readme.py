@@ -24,7 +24,11 @@ def test_the_readme_does_what_it_shows(monkeypatch, tmp_path):
     assert not result.failed
 
 
-MODULES = sorted(module.name for module in pkgutil.walk_packages(perfcore.__path__, "perfcore.") if "__main__" not in module.name)
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(perfcore.__path__, "perfcore.")
+    if "__main__" not in module.name
+)
 
 
 @pytest.mark.parametrize("name", MODULES)

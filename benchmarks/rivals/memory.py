@@ -2,9 +2,9 @@
 
     python -m benchmarks.rivals.memory [--sizes 1000,100000] [--rounds 7] [--only perfcore,dict]
 
-Every figure is the minimum of several rounds in which all contenders take turns, divided by that of ``dict`` (for
-reads) or of the plain loop; absolute nanoseconds are shown for orientation only. Keys are random present ``str``
-objects other than the stored ones unless the row says "same object".
+Every figure is the minimum of several rounds in which all contenders take turns, divided by that of ``dict``;
+absolute nanoseconds are shown for orientation only. Keys are random ``str`` objects, equal to the stored ones but
+not the same, unless the row says "same object".
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ Loop = Callable[[], None]
 class Contender:
     """One cache behind three bound functions: read, write, and a name."""
 
-    def __init__(self, name: str, make: Callable[[int], tuple[Callable[..., Any], Callable[[Any, Any], Any]]]) -> None:
+    def __init__(
+        self, name: str, make: Callable[[int], tuple[Callable[..., Any], Callable[[Any, Any], Any]]]
+    ) -> None:
         self.name, self.make = name, make
 
 
@@ -164,7 +166,9 @@ def workloads(size: int, count: int) -> dict[str, Callable[[Contender], list[Loo
     }
 
 
-def rounds_of(contender: Contender, build: Callable[[Contender], list[Loop]], repeatable: bool) -> Callable[[], float]:
+def rounds_of(
+    contender: Contender, build: Callable[[Contender], list[Loop]], repeatable: bool
+) -> Callable[[], float]:
     """A function that times one round; rows that change the cache rebuild it each time."""
     if not repeatable:
         return lambda: timed(build(contender)[0])

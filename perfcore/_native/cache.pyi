@@ -1,11 +1,21 @@
-from collections.abc import Awaitable, Callable, ItemsView, Iterable, Iterator, KeysView, Mapping, MutableMapping, ValuesView
+from collections.abc import (
+    Awaitable,
+    Callable,
+    ItemsView,
+    Iterable,
+    Iterator,
+    KeysView,
+    MutableMapping,
+    ValuesView,
+)
 from datetime import timedelta
 from types import GenericAlias
 from typing import Any, Literal, Protocol, Self, TypeAlias, TypeVar, overload
 
 from typing_extensions import disjoint_base
 
-from perfcore.types import CacheStats as CacheStats, Explanation, PolicyState
+from perfcore.types import CacheStats as CacheStats
+from perfcore.types import Explanation, PolicyState
 
 __all__ = ["Cache", "CacheStats"]
 
@@ -67,7 +77,12 @@ class Cache(MutableMapping[_K, _V]):
     def pop(self, key: _K, default: _T, /) -> _V | _T: ...
     def popitem(self) -> tuple[_K, _V]: ...
     def set(
-        self, key: _K, value: _V, *, ttl: float | timedelta | None = None, tti: float | timedelta | None = None
+        self,
+        key: _K,
+        value: _V,
+        *,
+        ttl: float | timedelta | None = None,
+        tti: float | timedelta | None = None,
     ) -> None: ...
     def set_many(
         self,
@@ -77,7 +92,12 @@ class Cache(MutableMapping[_K, _V]):
         tti: float | timedelta | None = None,
     ) -> None: ...
     def add(
-        self, key: _K, value: _V, *, ttl: float | timedelta | None = None, tti: float | timedelta | None = None
+        self,
+        key: _K,
+        value: _V,
+        *,
+        ttl: float | timedelta | None = None,
+        tti: float | timedelta | None = None,
     ) -> bool: ...
     def delete(self, key: _K, /) -> bool: ...
     @overload

@@ -6,7 +6,9 @@ import pytest
 
 from perfcore.cache import Cache
 
-mapping_tests = pytest.importorskip("test.mapping_tests", reason="this interpreter came without its test package")
+mapping_tests = pytest.importorskip(
+    "test.mapping_tests", reason="this interpreter came without its test package"
+)
 
 # Every deviation, with its reason.
 DEVIATIONS = {

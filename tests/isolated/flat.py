@@ -3,11 +3,11 @@
 import gc
 import resource
 import sys
+from pathlib import Path
 
 
 def resident() -> int:
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def insist_flat(step, rounds=30, allowed=4 * 2**20):

@@ -12,7 +12,7 @@ class ModelLRU:
         return sum(self.weigher(key, value) for key, (value, _) in self.entries.items())
 
     def live(self, key):
-        value, end = self.entries.get(key, (None, 0))
+        _, end = self.entries.get(key, (None, 0))
         if end is not None and end <= self.now:
             self.entries.pop(key, None)
             return False

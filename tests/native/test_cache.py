@@ -73,7 +73,9 @@ def test_nan_is_found_by_identity_as_in_a_dict():
     assert float("nan") not in cache
 
 
-@pytest.mark.parametrize("verb", [Cache.get, Cache.peek, Cache.__getitem__, Cache.__contains__, Cache.delete, Cache.pop])
+@pytest.mark.parametrize(
+    "verb", [Cache.get, Cache.peek, Cache.__getitem__, Cache.__contains__, Cache.delete, Cache.pop]
+)
 def test_an_unhashable_key_is_a_type_error(verb):
     with pytest.raises(TypeError, match="unhashable"):
         verb(Cache(), [])
@@ -179,7 +181,7 @@ def test_init_again_starts_anew():
     cache._check()
 
 
-# --- weights ---------------------------------------------------------------------------------------------------
+# --- weights ---
 
 
 def test_weights_are_bounded():
@@ -203,7 +205,10 @@ def test_what_is_heavier_than_the_cache_is_refused_and_leaves_no_older_value():
     assert cache.stats().rejections == 2
 
 
-@pytest.mark.parametrize(("weight", "error"), [(-1, ValueError), (1.5, TypeError), (2**32, ValueError), (True, TypeError), (None, TypeError)])
+@pytest.mark.parametrize(
+    ("weight", "error"),
+    [(-1, ValueError), (1.5, TypeError), (2**32, ValueError), (True, TypeError), (None, TypeError)],
+)
 def test_a_weigher_that_lies_is_refused_and_changes_nothing(weight, error):
     weights = {"good": 1, "bad": weight}
     cache = Cache(maxweight=5, weigher=lambda key, value: weights[value])
@@ -216,7 +221,7 @@ def test_a_weigher_that_lies_is_refused_and_changes_nothing(weight, error):
     cache._check()
 
 
-# --- time ------------------------------------------------------------------------------------------------------
+# --- time ---
 
 
 def test_an_entry_ends_after_its_ttl(clock):
@@ -295,7 +300,7 @@ def test_entries_without_an_end_stay_when_others_get_one(clock):
     assert cache.expires_in(17) is None
 
 
-# --- iteration -------------------------------------------------------------------------------------------------
+# --- iteration ---
 
 
 def test_reading_during_iteration_is_fine_and_changing_is_a_runtime_error():
@@ -321,7 +326,7 @@ def test_an_exhausted_iterator_stays_exhausted():
     assert list(keys) == []
 
 
-# --- the listener ----------------------------------------------------------------------------------------------
+# --- the listener ---
 
 
 def test_the_listener_hears_each_leaving_once_with_its_cause(clock):
@@ -357,7 +362,12 @@ def test_a_listener_that_raises_is_reported_and_hurts_nobody(monkeypatch):
 
 
 def test_a_listener_may_use_the_cache():
-    cache = Cache(3, on_remove=lambda key, value, cause: cache.set(("gone", key), value) if key != "d" and len(cache) < 3 else None)
+    cache = Cache(
+        3,
+        on_remove=lambda key, value, cause: (
+            cache.set(("gone", key), value) if key != "d" and len(cache) < 3 else None
+        ),
+    )
     for key in "abcd":
         cache[key] = key
         cache._check()
@@ -366,7 +376,7 @@ def test_a_listener_may_use_the_cache():
     assert len(cache) <= 3
 
 
-# --- arguments -------------------------------------------------------------------------------------------------
+# --- arguments ---
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,13 @@ from models.lru import ModelLRU
 from perfcore.cache import Cache
 
 # Few keys, of types that are equal across types and that collide: -1 and -2 have one hash in CPython.
-KEYS = st.sampled_from(["", "a", "b", "ä", "日本", b"a", b"", -1, -2, 0, 1, 2**70, 1.0, 2.5, (1, "a"), (), None, frozenset({1})])
+KEYS = st.sampled_from(
+    ["", "a", "b", "ä", "日本", b"a", b"", -1, -2, 0, 1, 2**70, 1.0, 2.5, (1, "a"), (), None, frozenset({1})]
+)
 
 
-# Time moves in steps that no ttl ends on, and by more than the timer wheel's grain of 1.07 s, so that what has ended
-# is removed by the very next insertion, here as in the model.
+# Time moves in steps that no ttl ends on, and by more than the timer wheel's grain of 1.07 s, so that what
+# has ended is removed by the very next insertion, here as in the model.
 class CacheMachine(RuleBasedStateMachine):
     weigher = None
 
@@ -35,7 +37,9 @@ class CacheMachine(RuleBasedStateMachine):
     @rule(key=KEYS)
     def look(self, key):
         assert (key in self.cache) == self.model.live(key)
-        assert self.cache.peek(key, "absent") == (self.model.entries[key][0] if self.model.live(key) else "absent")
+        assert self.cache.peek(key, "absent") == (
+            self.model.entries[key][0] if self.model.live(key) else "absent"
+        )
 
     @rule(key=KEYS)
     def delete(self, key):

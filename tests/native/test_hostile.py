@@ -1,4 +1,4 @@
-"""Keys, values, weighers and listeners that do their worst: no crash, no leak, errors come out, the structure stays valid."""
+"""Keys, values, weighers and listeners that do their worst: no crash, no leak, and a structure that stays valid."""
 
 import gc
 import itertools
@@ -13,7 +13,7 @@ import pytest
 from perfcore.cache import Cache
 
 
-class Boom(Exception):
+class BoomError(Exception):
     pass
 
 
@@ -58,9 +58,9 @@ def test_an_eq_that_raises_comes_out_and_changes_nothing(verb):
     cache[Key("a")] = 1
 
     def boom():
-        raise Boom
+        raise BoomError
 
-    with pytest.raises(Boom):
+    with pytest.raises(BoomError):
         verb(cache, Key("b", boom))
     cache._check()
     assert len(cache) == 1
@@ -69,10 +69,10 @@ def test_an_eq_that_raises_comes_out_and_changes_nothing(verb):
 def test_a_hash_that_raises_comes_out(verb):
     class Unhashable:
         def __hash__(self):
-            raise Boom
+            raise BoomError
 
     cache = Cache(10)
-    with pytest.raises(Boom):
+    with pytest.raises(BoomError):
         verb(cache, Unhashable())
     assert not cache
 

@@ -29,7 +29,9 @@ OPERATIONS = st.lists(
 @settings(max_examples=60, deadline=None)
 def test_a_value_is_the_one_last_written_or_absent_and_the_bound_holds(weighted, start, capacity, operations):
     removed = []
-    bound = {"maxweight": capacity, "weigher": lambda key, value: value} if weighted else {"maxsize": capacity}
+    bound = (
+        {"maxweight": capacity, "weigher": lambda key, value: value} if weighted else {"maxsize": capacity}
+    )
     cache = Cache(**bound, policy=start, on_remove=lambda *event: removed.append(event))
     written = {}
     for name, *arguments in operations:
@@ -149,7 +151,9 @@ def test_explain_tells_what_became_of_a_key():
     assert cache.explain("ended").expires_in == 5
     now[0] = 5
     cache["heavy"] = 3
-    states = {key: cache.explain(key).state for key in ("evicted", "gone", "present", "ended", "heavy", "never")}
+    states = {
+        key: cache.explain(key).state for key in ("evicted", "gone", "present", "ended", "heavy", "never")
+    }
     assert states == {
         "evicted": "evicted",
         "gone": "removed",
@@ -165,7 +169,9 @@ def test_the_ghosts_remember_for_longer_and_tell_the_age():
     for i in range(400):
         cache[i] = i
     told = [cache.explain(i) for i in range(400) if i not in cache]
-    assert sum(explanation.state == "evicted" for explanation in told) > 0.95 * len(told)  # others were overwritten
+    assert sum(explanation.state == "evicted" for explanation in told) > 0.95 * len(
+        told
+    )  # others were overwritten
     assert sum(explanation.misses_ago is not None for explanation in told) > 100
 
 
@@ -229,6 +235,12 @@ def test_jitter_spreads_the_ends():
     cache.update({i: i for i in range(1000)})
     left = [cache.expires_in(i) for i in range(1000)]
     assert 50 <= min(left) < 55 < 95 < max(left) <= 100
-    for jitter, error in [(-0.1, ValueError), (1, ValueError), (float("nan"), ValueError), ("x", TypeError), (True, TypeError)]:
+    for jitter, error in [
+        (-0.1, ValueError),
+        (1, ValueError),
+        (float("nan"), ValueError),
+        ("x", TypeError),
+        (True, TypeError),
+    ]:
         with pytest.raises(error, match="jitter"):
             Cache(ttl=5, jitter=jitter)
