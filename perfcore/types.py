@@ -51,7 +51,7 @@ class CacheStats(NamedTuple):
 
 
 class PolicyState(NamedTuple):
-    """Why a memory cache's policy does what it does; sizes are entries, or weight where there is a weigher."""
+    """Why a memory cache's policy does what it does; sizes are entries, or weight given a weigher."""
 
     policy: str
     arm: str

@@ -3,8 +3,8 @@
     python -m benchmarks.rivals.memory [--sizes 1000,100000] [--rounds 7] [--only perfcore,dict]
 
 Every figure is the minimum of several rounds in which all contenders take turns, divided by that of ``dict``;
-absolute nanoseconds are shown for orientation only. Keys are random ``str`` objects, equal to the stored ones but
-not the same, unless the row says "same object".
+absolute nanoseconds are shown for orientation only. Keys are random ``str`` objects, equal to the stored
+ones but not the same, unless the row says "same object".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A copy, and a pickle in another process, keep entries, order, the policy's knowledge and the time that remains."""
+"""A copy, and a pickle in another process, keep entries, order, the policy's knowledge and the time left."""
 
 import copy
 import pickle
@@ -123,7 +123,10 @@ def test_a_cache_that_contains_itself(duplicate):
 
 def test_a_pickle_is_read_by_a_process_with_other_string_hashes():
     cache = filled("adaptive")
-    code = "import pickle, sys; c = pickle.load(sys.stdin.buffer); c._check(); print(all(k in c for k in c), len(c))"
+    code = (
+        "import pickle, sys\n"
+        "c = pickle.load(sys.stdin.buffer)\nc._check()\nprint(all(k in c for k in c), len(c))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], input=pickle.dumps(cache), capture_output=True, check=True
     )

@@ -1,4 +1,4 @@
-"""Keys, values, weighers and listeners that do their worst: no crash, no leak, and a structure that stays valid."""
+"""Keys, values, weighers and listeners that do their worst: no crash, no leak, a valid structure."""
 
 import gc
 import itertools
