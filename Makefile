@@ -11,7 +11,7 @@ help:  ## list the commands
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 run: $(VENV)/.run build/.native  ## parse a source tree cold and warm and print the table (TREE=path, default: the standard library)
-	@$(PY) -m perfcore tree $(if $(TREE),"$(TREE)",--stdlib)
+	@$(PY) -m perfcore parse --twice $(if $(TREE),"$(TREE)")
 
 test: c-test lint types pytest asan  ## everything that must pass before a change lands
 

@@ -58,8 +58,8 @@ static void forget(pc_shadow *s, uint32_t slot)
 
 static void evict(pc_shadow *s)
 {
-    for (uint32_t slot; (slot = pc_queues_victim(&s->queues)) != PC_NIL;)
-        forget(s, slot);
+    while (pc_queues_weight(&s->queues) > s->queues.capacity)
+        forget(s, pc_queues_victim(&s->queues));
 }
 
 static void admit(pc_shadow *s, uint32_t place, uint32_t hash, uint32_t weight)
@@ -97,13 +97,19 @@ static uint64_t shadow_capacity(const pc_duel *d)
     return share < 4 ? 4 : share;
 }
 
+/* A shadow never changes its arm, so only those arms that ask ghosts need any. */
+static bool asks_ghosts(pc_arm arm)
+{
+    return arm == PC_ARM_LIRS || arm == PC_ARM_TINY20;
+}
+
 static pc_status shadow_init(pc_duel *d, pc_arm arm, const pc_alloc *alloc, uint64_t entries, uint64_t seed)
 {
     pc_shadow *s = &d->shadow[arm];
     pc_status status = pc_slots_init(&s->slots, alloc, 0);
     if (status == PC_OK && d->weighted)
         status = pc_slots_want_weights(&s->slots);
-    if (status == PC_OK)
+    if (status == PC_OK && asks_ghosts(arm))
         status = pc_ghost_init(&s->ghost, alloc, entries);
     pc_queues_init(&s->queues, &s->slots, &d->sketch, &s->ghost, shadow_capacity(d), seed);
     pc_queues_play(&s->queues, arm);

@@ -37,16 +37,21 @@ void pc_ghost_put(pc_ghost *g, uint32_t hash, uint32_t stamp, uint32_t clock)
 {
     if (g->buckets == NULL)
         return;
-    uint32_t *set = pc_ghost_set(g, hash), print = fingerprint(hash), *chosen = set;
-    for (unsigned way = 0; way < PC_GHOST_WAYS; way++) {
-        if (set[way] == 0 || (set[way] & 0xffff0000u) == print) {
-            chosen = &set[way];
+    uint32_t *set = pc_ghost_set(g, hash), print = fingerprint(hash), now = clock >> g->shift, oldest = 0;
+    for (uint32_t way = 0; way < PC_GHOST_WAYS; way++) {
+        if (PC_UNLIKELY(set[way] == 0 || (set[way] ^ print) < 0x10000)) { /* rare once the cache has been full */
+            oldest = way;
             break;
         }
-        if (age(g, set[way], clock) > age(g, *chosen, clock))
-            chosen = &set[way];
+        uint32_t ranked = ((now - set[way]) & 0xffff) << 2 | way; /* age and way in one: no branch to guess */
+        oldest = ranked > oldest ? ranked : oldest;
     }
-    *chosen = print | (stamp >> g->shift & 0xffff);
+    set[oldest & 3] = print | (stamp >> g->shift & 0xffff);
+}
+
+static uint32_t stamp_of(const pc_ghost *g, uint32_t bucket, uint32_t clock)
+{
+    return ((clock >> g->shift) - age(g, bucket, clock)) << g->shift;
 }
 
 static uint32_t *find(const pc_ghost *g, uint32_t hash)
@@ -62,15 +67,17 @@ bool pc_ghost_peek(const pc_ghost *g, uint32_t hash, uint32_t clock, uint32_t *s
 {
     const uint32_t *bucket = g->buckets ? find(g, hash) : NULL;
     if (bucket != NULL)
-        *stamp = ((clock >> g->shift) - age(g, *bucket, clock)) << g->shift;
+        *stamp = stamp_of(g, *bucket, clock);
     return bucket != NULL;
 }
 
 bool pc_ghost_take(pc_ghost *g, uint32_t hash, uint32_t clock, uint32_t *stamp)
 {
-    if (!pc_ghost_peek(g, hash, clock, stamp))
+    uint32_t *bucket = g->buckets ? find(g, hash) : NULL;
+    if (bucket == NULL)
         return false;
-    *find(g, hash) = 0;
+    *stamp = stamp_of(g, *bucket, clock);
+    *bucket = 0;
     return true;
 }
 

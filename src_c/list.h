@@ -62,6 +62,23 @@ static inline void pc_list_unlink(pc_list *l, pc_slots *s, uint32_t slot)
     l->weight -= pc_list_weigh(s, slot);
 }
 
+/* Takes the oldest slot out of the list, which has one. */
+static inline uint32_t pc_list_pop(pc_list *l, pc_slots *s)
+{
+    uint32_t slot = l->oldest;
+    pc_node *n = pc_slots_node(s, slot);
+    PC_ASSERT(n->queue == l->queue && l->count > 0);
+    l->oldest = n->next;
+    if (n->next != PC_NIL)
+        pc_slots_node(s, n->next)->prev = PC_NIL;
+    else
+        l->newest = PC_NIL;
+    n->queue = PC_QUEUE_FREE;
+    l->count--;
+    l->weight -= pc_list_weigh(s, slot);
+    return slot;
+}
+
 /* Makes a slot of the list its newest; writes nothing when it is that already. */
 static inline void pc_list_touch(pc_list *l, pc_slots *s, uint32_t slot)
 {

@@ -4,7 +4,6 @@
 
 #define EAGER 65536u /* entries for which sketch and ghosts are made at once where the capacity is known (1 MB) */
 #define TIMID 256u   /* ... and where it is not */
-#define FAR 16384u   /* slots beyond which their memory is worth fetching ahead: nodes, sketch and ghosts exceed L2 */
 #define SKETCH_LEAST 256u /* words, as in Caffeine: less confuses keys too often */
 
 static bool learns(pc_mode mode, uint64_t capacity)
@@ -264,7 +263,7 @@ void pc_policy_catch_up(pc_policy *p)
 {
     uint32_t count = p->noted;
     bool learning = p->sketch.now.words != NULL;
-    if (p->slots->live > FAR)
+    if (p->slots->live > PC_POLICY_FAR)
         fetch_notes(p, count);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t slot = p->notes[i];
@@ -278,10 +277,8 @@ void pc_policy_catch_up(pc_policy *p)
     p->noted = 0;
 }
 
-void pc_policy_prefetch(const pc_policy *p, uint32_t hash)
+void pc_policy_fetch(const pc_policy *p, uint32_t hash)
 {
-    if (p->slots->live <= FAR || p->sketch.now.words == NULL)
-        return;
     pc_sketch_prefetch(&p->sketch, hash);
     pc_ghost_prefetch(&p->ghost, hash);
     for (unsigned queue = PC_QUEUE_WINDOW; queue <= PC_QUEUE_PROTECTED; queue++) {
@@ -298,10 +295,8 @@ pc_status pc_policy_reserve(pc_policy *p)
     return p->mode == PC_RANDOM ? bag_some(p) : PC_OK;
 }
 
-void pc_policy_insert(pc_policy *p, uint32_t slot)
+void pc_policy_admit(pc_policy *p, uint32_t slot)
 {
-    if (p->noted != 0)
-        pc_policy_catch_up(p);
     if (PC_UNLIKELY(p->slots->live > p->widen_at))
         widen(p);
     if (p->mode == PC_RANDOM && pc_list_weigh(p->slots, slot) != 0) {
@@ -333,12 +328,10 @@ static uint32_t mixed_victim(pc_policy *p)
     return queued;
 }
 
-uint32_t pc_policy_victim(pc_policy *p)
+uint32_t pc_policy_evict(pc_policy *p)
 {
     if (p->noted != 0)
         pc_policy_catch_up(p);
-    if (pc_policy_weight(p) <= p->queues.capacity)
-        return PC_NIL;
     if (PC_UNLIKELY(p->dense.count > 0))
         return mixed_victim(p);
     return pc_queues_victim(&p->queues);

@@ -26,6 +26,7 @@
 
 #define PC_UNBOUNDED UINT64_MAX
 #define PC_POLICY_NOTES 64u
+#define PC_POLICY_FAR 16384u
 
 typedef enum { PC_LRU, PC_LFU, PC_RANDOM, PC_ADAPTIVE } pc_mode;
 
@@ -61,24 +62,33 @@ static inline void pc_policy_note_hit(pc_policy *p, uint32_t slot)
 {
     if (PC_UNLIKELY(p->mode == PC_RANDOM))
         return;
+    if (p->queues.plain && p->queues.slots->live <= PC_POLICY_FAR && p->dense.count == 0) {
+        pc_queues_hit(&p->queues, slot); /* cheaper at once: nothing to learn, nothing to fetch */
+        return;
+    }
     p->notes[p->noted] = slot;
     if (PC_UNLIKELY(++p->noted == PC_POLICY_NOTES))
         pc_policy_catch_up(p);
 }
 
-/* Fetches from memory what the insertion of a key will need, for a caller who has other work to do before it. */
-void pc_policy_prefetch(const pc_policy *p, uint32_t hash);
+/* Fetches from memory what the insertion of a key will need, for a caller who has other work to do before it. Worth
+ * it only for more than PC_POLICY_FAR slots: then nodes, sketch and ghosts exceed an L2 cache. */
+void pc_policy_fetch(const pc_policy *p, uint32_t hash);
+
+static inline void pc_policy_prefetch(const pc_policy *p, uint32_t hash)
+{
+    if (p->queues.slots->live > PC_POLICY_FAR && p->sketch.now.words != NULL)
+        pc_policy_fetch(p, hash);
+}
 
 /* Room for one more slot, so that the next pc_policy_insert cannot fail. */
 pc_status pc_policy_reserve(pc_policy *p);
 
-/* Takes in a slot that has its hash and weight and is in no list. Needs pc_policy_reserve before. The total may
- * exceed the capacity afterwards: call pc_policy_victim until it does not. */
-void pc_policy_insert(pc_policy *p, uint32_t slot);
+/* pc_policy_insert where more is to be done than to link the slot. */
+void pc_policy_admit(pc_policy *p, uint32_t slot);
 
-/* Unlinks and returns a slot that has to leave, and remembers it as a ghost; PC_NIL when the capacity is kept. The
- * slot that was inserted last may come back at once: it was refused. */
-uint32_t pc_policy_victim(pc_policy *p);
+/* Unlinks and returns a slot that has to leave because the total exceeds the capacity (see pc_policy_victim). */
+uint32_t pc_policy_evict(pc_policy *p);
 
 /* Unlinks a slot that leaves for another reason. */
 void pc_policy_remove(pc_policy *p, uint32_t slot);
@@ -129,6 +139,27 @@ pc_policy_state pc_policy_explain(const pc_policy *p);
 static inline uint64_t pc_policy_weight(const pc_policy *p)
 {
     return pc_queues_weight(&p->queues) + p->dense.weight;
+}
+
+/* Takes in a slot that has its hash and weight and is in no list. Needs pc_policy_reserve before. The total may
+ * exceed the capacity afterwards: call pc_policy_victim until it does not. */
+static inline void pc_policy_insert(pc_policy *p, uint32_t slot)
+{
+    if (p->noted != 0)
+        pc_policy_catch_up(p);
+    if (p->mode == PC_LRU && p->dense.count == 0)
+        pc_queues_insert(&p->queues, slot);
+    else
+        pc_policy_admit(p, slot);
+}
+
+/* Unlinks and returns a slot that has to leave, and remembers it as a ghost; PC_NIL when the capacity is kept. The
+ * slot that was inserted last may come back at once: it was refused. */
+static inline uint32_t pc_policy_victim(pc_policy *p)
+{
+    if (pc_policy_weight(p) <= p->queues.capacity)
+        return PC_NIL;
+    return p->noted == 0 && p->dense.count == 0 ? pc_queues_victim(&p->queues) : pc_policy_evict(p);
 }
 
 /* Bytes allocated, beside the slots. */

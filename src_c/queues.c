@@ -21,6 +21,14 @@ static const arm_shape SHAPES[PC_ARMS] = {
     [PC_ARM_TINY1] = {1, 80},
 };
 
+/* Where a hit changes nothing but the order (pc_queues.calm). */
+static const uint8_t CALM[PC_ARMS] = {
+    [PC_ARM_LIRS] = 1 << PROTECTED | 1 << PC_QUEUE_PINNED,
+    [PC_ARM_TINY20] = 1 << WINDOW | 1 << PROTECTED | 1 << PC_QUEUE_PINNED,
+    [PC_ARM_LRU] = 1 << WINDOW | 1 << PC_QUEUE_PINNED,
+    [PC_ARM_TINY1] = 1 << WINDOW | 1 << PROTECTED | 1 << PC_QUEUE_PINNED,
+};
+
 static pc_list *list_of(pc_queues *q, unsigned queue)
 {
     PC_ASSERT(queue >= WINDOW && queue <= PC_QUEUE_PINNED);
@@ -38,6 +46,13 @@ static uint64_t percent_of(uint64_t a, unsigned percent)
     return a / 100 * percent + a % 100 * percent / 100;
 }
 
+/* To be settled again. */
+static void unsettle(pc_queues *q)
+{
+    q->calm = 0;
+    q->plain = false;
+}
+
 /* The window has at least one entry and leaves at least one to main, where there are two. */
 static void set_rooms(pc_queues *q)
 {
@@ -53,7 +68,7 @@ static void set_rooms(pc_queues *q)
     q->protected_room = percent_of(capacity - window, shape->protected_percent);
     if (q->arm == PC_ARM_LIRS)
         q->protected_room = UINT64_MAX;
-    q->settling = true;
+    unsettle(q);
 }
 
 void pc_queues_init(pc_queues *q, pc_slots *slots, const pc_sketch *sketch, pc_ghost *ghost, uint64_t capacity,
@@ -183,7 +198,9 @@ static PC_NOINLINE void settle(pc_queues *q)
 {
     for (unsigned i = 0; i < PC_QUEUES_MOVES; i++)
         if (!settle_step(q)) {
-            q->settling = false;
+            q->calm = CALM[q->arm];
+            q->plain = q->arm == PC_ARM_LRU && q->ghost->buckets == NULL && q->slots->weight.size == 0 &&
+                       pc_queues_main(q) == 0;
             return;
         }
 }
@@ -217,18 +234,17 @@ static void hit_main(pc_queues *q, uint32_t slot, unsigned queue)
     }
 }
 
-void pc_queues_hit(pc_queues *q, uint32_t slot)
+void pc_queues_promote(pc_queues *q, uint32_t slot)
 {
-    if (PC_UNLIKELY(q->settling))
+    if (PC_UNLIKELY(q->calm == 0))
         settle(q);
-    pc_node *n = pc_slots_node(q->slots, slot);
+    const pc_node *n = pc_slots_node(q->slots, slot);
     if (n->queue == WINDOW)
         hit_window(q, slot, n->stamp);
     else if (n->queue == PC_QUEUE_PINNED)
         touch(q, slot);
     else
         hit_main(q, slot, n->queue);
-    n->stamp = q->clock;
 }
 
 /* LIRS: a ghost with a shorter reuse distance than main's coldest goes to main, and so does all while main fills. */
@@ -249,6 +265,8 @@ static bool enters_probation(const pc_queues *q, uint32_t seen)
 
 static unsigned entrance(pc_queues *q, uint32_t slot)
 {
+    if (weigh(q, slot) == 0)
+        return PC_QUEUE_PINNED;
     uint32_t seen = 0;
     bool ghost = pc_ghost_take(q->ghost, pc_slots_node(q->slots, slot)->hash, q->clock, &seen);
     if (q->arm == PC_ARM_LIRS && enters_main(q, slot, ghost, seen))
@@ -258,16 +276,14 @@ static unsigned entrance(pc_queues *q, uint32_t slot)
     return WINDOW;
 }
 
-void pc_queues_insert(pc_queues *q, uint32_t slot)
+void pc_queues_place(pc_queues *q, uint32_t slot)
 {
-    if (PC_UNLIKELY(q->settling))
+    if (PC_UNLIKELY(q->calm == 0))
         settle(q);
-    q->clock++;
     q->granted = 0;
-    q->newcomer = slot;
-    pc_slots_node(q->slots, slot)->stamp = q->clock;
-    unsigned queue = weigh(q, slot) == 0 ? PC_QUEUE_PINNED : entrance(q, slot);
-    pc_list_push(list_of(q, queue), q->slots, slot);
+    pc_list_push(list_of(q, entrance(q, slot)), q->slots, slot);
+    if (q->arm == PC_ARM_LRU)
+        return;
     if (q->arm == PC_ARM_LIRS)
         trim_main(q);
     else if (pc_queues_weight(q) <= q->capacity)
@@ -351,17 +367,18 @@ static uint32_t lru_victim(const pc_queues *q)
     return window ? oldest_of(q, WINDOW) : main_oldest(q);
 }
 
-uint32_t pc_queues_victim(pc_queues *q)
+uint32_t pc_queues_choose(pc_queues *q)
 {
-    if (pc_queues_weight(q) <= q->capacity)
-        return PC_NIL;
+    PC_ASSERT(pc_queues_weight(q) > q->capacity);
     uint32_t slot = q->arm == PC_ARM_LRU    ? lru_victim(q)
                     : q->arm == PC_ARM_LIRS ? lirs_victim(q)
                                             : tiny_victim(q);
     const pc_node *n = pc_slots_node(q->slots, slot);
-    q->granted -= q->granted < weigh(q, slot) ? q->granted : weigh(q, slot);
+    if (q->granted > 0)
+        q->granted -= q->granted < weigh(q, slot) ? q->granted : weigh(q, slot);
     pc_ghost_put(q->ghost, n->hash, n->stamp, q->clock);
-    pc_queues_remove(q, slot);
+    if (slot == q->newcomer)
+        q->newcomer = PC_NIL;
     return slot;
 }
 
@@ -391,6 +408,7 @@ void pc_queues_link(pc_queues *q, uint32_t slot, uint8_t queue)
     pc_list *list = list_of(q, weigh(q, slot) == 0 ? PC_QUEUE_PINNED : queue);
     pc_slots_node(q->slots, slot)->stamp = q->clock;
     pc_list_push(list, q->slots, slot);
+    unsettle(q);
 }
 
 const pc_list *pc_queues_order(const pc_queues *q, unsigned place)

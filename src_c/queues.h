@@ -48,7 +48,9 @@ typedef struct {
     uint32_t clock;
     uint32_t newcomer; /* inserted last; PC_NIL once it is settled or gone */
     pc_arm arm;
-    bool settling; /* after a switch or a resize, until the lists have the sizes that the arm wants */
+    bool plain; /* LRU without ghosts, weights and leftovers in main: the window's order is all there is */
+    uint32_t calm; /* bit i: a hit on a slot of queue i makes it the newest there and nothing else. 0 after a switch
+                    * or a resize, until the lists have the sizes that the arm wants */
 } pc_queues;
 
 void pc_queues_init(pc_queues *q, pc_slots *slots, const pc_sketch *sketch, pc_ghost *ghost, uint64_t capacity,
@@ -67,16 +69,12 @@ double pc_arm_window(pc_arm arm);
 void pc_queues_play(pc_queues *q, pc_arm arm);
 void pc_queues_resize(pc_queues *q, uint64_t capacity);
 
-/* A slot of the lists was asked for. */
-void pc_queues_hit(pc_queues *q, uint32_t slot);
+/* A slot that a hit may move to another list was asked for (see pc_queues_hit). */
+void pc_queues_promote(pc_queues *q, uint32_t slot);
 
-/* Links a slot that has its hash and its weight and is in no list. The total may exceed the capacity afterwards:
- * call pc_queues_victim until it does not. */
-void pc_queues_insert(pc_queues *q, uint32_t slot);
-
-/* Unlinks the slot that has to leave and remembers its ghost. Only when the total exceeds the capacity; the newcomer
- * itself when it was refused. */
-uint32_t pc_queues_victim(pc_queues *q);
+/* The choices of pc_queues_insert and pc_queues_victim where the queues are not plain. */
+void pc_queues_place(pc_queues *q, uint32_t slot);
+uint32_t pc_queues_choose(pc_queues *q);
 
 /* Unlinks a slot that leaves for another reason: its ghost is not worth a bucket. */
 void pc_queues_remove(pc_queues *q, uint32_t slot);
@@ -105,6 +103,40 @@ static inline uint64_t pc_queues_main(const pc_queues *q)
 static inline uint64_t pc_queues_weight(const pc_queues *q)
 {
     return pc_queues_list(q, PC_QUEUE_WINDOW)->weight + pc_queues_main(q);
+}
+
+/* A slot of the lists was asked for. */
+static inline void pc_queues_hit(pc_queues *q, uint32_t slot)
+{
+    pc_node *n = pc_slots_node(q->slots, slot);
+    if (PC_LIKELY(q->calm >> n->queue & 1))
+        pc_list_touch(&q->lists[n->queue - PC_QUEUE_WINDOW], q->slots, slot);
+    else
+        pc_queues_promote(q, slot);
+    n->stamp = q->clock;
+}
+
+/* Links a slot that has its hash and its weight and is in no list. The total may exceed the capacity afterwards:
+ * call pc_queues_victim until it does not. */
+static inline void pc_queues_insert(pc_queues *q, uint32_t slot)
+{
+    q->newcomer = slot;
+    pc_slots_node(q->slots, slot)->stamp = ++q->clock;
+    if (q->plain)
+        pc_list_push(&q->lists[0], q->slots, slot);
+    else
+        pc_queues_place(q, slot);
+}
+
+/* Unlinks the slot that has to leave and remembers its ghost; the newcomer itself when it was refused. Only when
+ * pc_queues_weight exceeds the capacity. */
+static inline uint32_t pc_queues_victim(pc_queues *q)
+{
+    if (q->plain)
+        return pc_list_pop(&q->lists[0], q->slots);
+    uint32_t slot = pc_queues_choose(q);
+    pc_list_unlink(&q->lists[pc_slots_node(q->slots, slot)->queue - PC_QUEUE_WINDOW], q->slots, slot);
+    return slot;
 }
 
 /* Slots in all lists. */

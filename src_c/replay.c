@@ -2,134 +2,147 @@
 
 #include <string.h>
 
-#define AHEAD 8 /* requests between the prefetch of an id's bucket and its lookup */
+#define AHEAD 16 /* requests between the prefetch of an id's place and its lookup */
 
 pc_status pc_replay_init(pc_replay *r, const pc_alloc *alloc, pc_mode mode, uint64_t capacity, bool weighted,
-                         uint64_t seed)
+                         uint32_t ids, uint64_t seed)
 {
     memset(r, 0, sizeof *r);
+    r->ids = ids;
+    r->plain = mode == PC_LRU && !weighted;
+    if (r->plain)
+        return pc_recency_init(&r->recency, alloc, capacity, ids);
     r->seed[0] = pc_mix64(seed + 1);
     r->seed[1] = pc_mix64(seed + 2) | 1;
-    pc_table_init(&r->table, alloc);
-    pc_status status = pc_slots_init(&r->slots, alloc, sizeof(uint64_t));
+    pc_status status = pc_slots_init(&r->slots, alloc, 0);
     if (status == PC_OK && weighted)
         status = pc_slots_want_weights(&r->slots);
     if (status == PC_OK)
         status = pc_policy_init(&r->policy, &r->slots, alloc, mode, capacity, pc_mix64(seed + 3));
+    r->slot_of = pc_zalloc(alloc, (size_t)ids + 1, sizeof *r->slot_of);
+    r->id_of = pc_zalloc(alloc, (size_t)ids + 1, sizeof *r->id_of);
+    if (r->slot_of == NULL || r->id_of == NULL)
+        status = PC_NO_MEMORY;
+    if (status != PC_OK)
+        pc_replay_destroy(r);
     return status;
 }
 
 void pc_replay_destroy(pc_replay *r)
 {
+    if (r->plain) {
+        pc_recency_destroy(&r->recency);
+        return;
+    }
     pc_policy_destroy(&r->policy);
-    pc_table_destroy(&r->table);
+    pc_release(&r->slots.alloc, r->slot_of);
+    pc_release(&r->slots.alloc, r->id_of);
+    r->slot_of = r->id_of = NULL;
     pc_slots_destroy(&r->slots);
 }
 
-static uint64_t *id_of(const pc_replay *r, uint32_t slot)
+/* The slots by the one pointer that the policy uses too: so the compiler knows that they are the same. */
+static inline pc_slots *slots_of(pc_replay *r)
 {
-    return pc_slots_payload(&r->slots, slot);
+    return r->policy.queues.slots;
 }
 
-static uint32_t find(const pc_replay *r, uint32_t hash, uint64_t id)
-{
-    pc_cursor cursor;
-    uint32_t slot = pc_table_find(&r->table, &cursor, hash);
-    while (slot != PC_NIL && *id_of(r, slot) != id)
-        slot = pc_cursor_next(&cursor);
-    return slot;
-}
-
-static void drop(pc_replay *r, uint32_t slot)
-{
-    pc_table_remove(&r->table, &r->slots, slot);
-    pc_slots_give(&r->slots, slot);
-}
-
-static void evict(pc_replay *r, uint32_t newcomer)
+static inline void evict(pc_replay *r, uint32_t newcomer)
 {
     for (uint32_t slot; (slot = pc_policy_victim(&r->policy)) != PC_NIL;) {
         r->counts.evictions += slot != newcomer;
-        r->counts.refusals += slot == newcomer;
-        drop(r, slot);
+        r->slot_of[r->id_of[slot]] = 0;
+        pc_slots_give(slots_of(r), slot);
     }
 }
 
-static void hit(pc_replay *r, uint32_t slot, uint32_t weight)
+static inline void hit(pc_replay *r, uint32_t slot, uint32_t weight, bool weighted)
 {
     r->counts.hits++;
-    r->counts.weight_hit += weight;
     pc_policy_note_hit(&r->policy, slot);
-    if (r->slots.weight.size && *pc_slots_weight(&r->slots, slot) != weight) {
+    if (!weighted)
+        return;
+    r->counts.weight_hit += weight;
+    if (*pc_slots_weight(slots_of(r), slot) != weight) {
         pc_policy_reweigh(&r->policy, slot, weight);
         evict(r, PC_NIL);
     }
 }
 
-static pc_status miss(pc_replay *r, uint32_t hash, uint64_t id, uint32_t weight)
+static inline pc_status reserve(pc_replay *r)
 {
-    if (weight > r->policy.queues.capacity) {
-        r->counts.refusals++;
+    pc_status status = pc_slots_reserve(slots_of(r));
+    return status == PC_OK && r->policy.mode == PC_RANDOM ? pc_policy_reserve(&r->policy) : status;
+}
+
+static inline pc_status miss(pc_replay *r, uint32_t id, uint32_t weight, bool weighted)
+{
+    if (weight > r->policy.queues.capacity)
         return PC_OK;
-    }
+    uint32_t hash = pc_hash32(id, r->seed);
     pc_policy_prefetch(&r->policy, hash);
-    pc_status status = pc_slots_reserve(&r->slots);
-    if (status == PC_OK)
-        status = pc_table_reserve(&r->table);
-    if (status == PC_OK)
-        status = pc_policy_reserve(&r->policy);
+    pc_status status = reserve(r);
     if (status != PC_OK)
         return status;
-    uint32_t slot = pc_slots_take(&r->slots, hash);
-    *id_of(r, slot) = id;
-    if (r->slots.weight.size)
-        *pc_slots_weight(&r->slots, slot) = weight;
-    pc_table_insert(&r->table, &r->slots, slot);
+    uint32_t slot = pc_slots_take(slots_of(r), hash);
+    if (weighted)
+        *pc_slots_weight(slots_of(r), slot) = weight;
+    r->id_of[slot] = id;
+    r->slot_of[id] = slot + 1;
     pc_policy_insert(&r->policy, slot);
     evict(r, slot);
     return PC_OK;
 }
 
-static uint32_t hash_id(const pc_replay *r, uint64_t id)
-{
-    return pc_hash32(id, r->seed);
-}
-
-static inline pc_status request(pc_replay *r, uint64_t id, uint32_t weight)
-{
-    uint32_t hash = hash_id(r, id), slot = find(r, hash, id);
-    r->counts.requests++;
-    r->counts.weight += weight;
-    if (slot == PC_NIL)
-        return miss(r, hash, id, weight);
-    hit(r, slot, weight);
-    return PC_OK;
-}
-
-pc_status pc_replay_feed32(pc_replay *r, const uint32_t *ids, const uint32_t *weights, size_t count)
+/* Inlined once for each kind of trace. */
+static inline pc_status play(pc_replay *r, const uint32_t *ids, const uint32_t *weights, size_t count, bool weighted)
 {
     pc_status status = PC_OK;
-    for (size_t i = 0; i < count && status == PC_OK; i++) {
-        if (i + AHEAD < count)
-            pc_table_prefetch(&r->table, hash_id(r, ids[i + AHEAD]));
-        status = request(r, ids[i], weights ? weights[i] : 1);
+    size_t i = 0;
+    for (; i < count && status == PC_OK; i++) {
+        if (PC_LIKELY(i + AHEAD < count))
+            PC_PREFETCH(&r->slot_of[ids[i + AHEAD]]);
+        PC_ASSERT(ids[i] < r->ids);
+        uint32_t weight = weighted ? weights[i] : 1, place = r->slot_of[ids[i]];
+        if (weighted)
+            r->counts.weight += weight;
+        if (place != 0)
+            hit(r, place - 1, weight, weighted);
+        else
+            status = miss(r, ids[i], weight, weighted);
     }
+    r->counts.requests += i;
     return status;
 }
 
-pc_status pc_replay_feed64(pc_replay *r, const uint64_t *ids, const uint32_t *weights, size_t count)
+pc_status pc_replay_feed(pc_replay *r, const uint32_t *ids, const uint32_t *weights, size_t count)
 {
-    pc_status status = PC_OK;
-    for (size_t i = 0; i < count && status == PC_OK; i++) {
-        if (i + AHEAD < count)
-            pc_table_prefetch(&r->table, hash_id(r, ids[i + AHEAD]));
-        status = request(r, ids[i], weights ? weights[i] : 1);
+    if (r->plain) {
+        r->counts.requests += count;
+        r->counts.hits += pc_recency_feed(&r->recency, ids, count);
+        if (r->recency.capacity > 0)
+            r->counts.evictions = r->counts.requests - r->counts.hits - r->recency.used;
+        return PC_OK;
     }
-    return status;
+    return r->slots.weight.size != 0 ? play(r, ids, weights, count, true) : play(r, ids, NULL, count, false);
+}
+
+pc_policy_state pc_replay_explain(const pc_replay *r)
+{
+    return r->plain ? (pc_policy_state){.mode = PC_LRU, .arm = PC_ARM_LRU} : pc_policy_explain(&r->policy);
 }
 
 bool pc_replay_valid(const pc_replay *r)
 {
-    return pc_slots_valid(&r->slots) && pc_table_valid(&r->table, &r->slots) && pc_policy_valid(&r->policy) &&
+    if (r->plain)
+        return pc_recency_valid(&r->recency);
+    uint32_t found = 0;
+    for (uint32_t id = 0; id < r->ids; id++)
+        if (r->slot_of[id] != 0) {
+            found++;
+            if (!pc_slots_in_use(&r->slots, r->slot_of[id] - 1) || r->id_of[r->slot_of[id] - 1] != id)
+                return false;
+        }
+    return found == r->slots.live && pc_slots_valid(&r->slots) && pc_policy_valid(&r->policy) &&
            pc_policy_weight(&r->policy) <= r->policy.queues.capacity;
 }

@@ -62,20 +62,19 @@ static inline uint64_t *pc_sketch_line(const pc_sketch *s, uint32_t hash)
     return &s->now.words[(size_t)pc_lines_index(&s->now, hash) * PC_SKETCH_LINE];
 }
 
-/* Four times five bits: the place of the counter in each row. */
+/* Four times six bits, one for each row: the lowest chooses the word, the upper four the counter in it. */
 static inline uint32_t pc_sketch_places(uint32_t hash)
 {
-    return (uint32_t)((hash * UINT64_C(0x9e3779b97f4a7c15)) >> 44);
+    return (uint32_t)((hash * UINT64_C(0x9e3779b97f4a7c15)) >> 40);
 }
 
 static inline void pc_sketch_add(pc_sketch *s, uint32_t hash)
 {
     uint64_t *line = pc_sketch_line(s, hash);
     uint32_t places = pc_sketch_places(hash);
-    for (unsigned row = 0; row < 4; row++, places >>= 5) {
-        uint64_t *word = &line[2 * row + ((places >> 4) & 1)];
-        unsigned at = (places & 15) * 4;
-        *word += (uint64_t)((*word >> at & 15) != 15) << at;
+    for (unsigned row = 0; row < 4; row++, places >>= 6, line += 2) {
+        uint64_t *word = &line[places & 1], full = UINT64_C(15) << (places & 60);
+        *word += (*word & full) == full ? 0 : UINT64_C(1) << (places & 60);
     }
     if (PC_UNLIKELY(++s->additions >= s->due))
         pc_sketch_tend(s);
@@ -87,12 +86,13 @@ static inline unsigned pc_sketch_estimate(const pc_sketch *s, uint32_t hash)
     const uint64_t *line = pc_sketch_line(s, hash);
     uint32_t places = pc_sketch_places(hash);
     uint64_t least = 15;
-    for (unsigned row = 0; row < 4; row++, places >>= 5) {
-        uint64_t count = line[2 * row + ((places >> 4) & 1)] >> ((places & 15) * 4) & 15;
+    for (unsigned row = 0; row < 4; row++, places >>= 6, line += 2) {
+        uint64_t count = line[places & 1] >> (places & 60) & 15;
         least = count < least ? count : least;
     }
-    bool stale = pc_lines_index(&s->now, hash) >= s->hand;
-    return (unsigned)(least >> stale);
+    if (PC_UNLIKELY(s->due == 0) && pc_lines_index(&s->now, hash) >= s->hand)
+        least >>= 1; /* the sweep has not come there yet */
+    return (unsigned)least;
 }
 
 static inline void pc_sketch_prefetch(const pc_sketch *s, uint32_t hash)

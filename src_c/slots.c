@@ -1,7 +1,5 @@
 #include "slots.h"
 
-#include <string.h>
-
 #define FIRST_CHUNK 16u /* slots in the first chunk before it doubles */
 #define FIRST_TABLE 8u  /* places in the first table of chunks */
 
@@ -25,6 +23,7 @@ pc_status pc_slots_init(pc_slots *s, const pc_alloc *alloc, uint32_t payload_siz
     s->alloc = *alloc;
     s->node.size = sizeof(pc_node);
     s->payload.size = payload_size;
+    s->bare = payload_size == 0;
     s->free_head = PC_NIL;
     return PC_OK;
 }
@@ -132,41 +131,11 @@ static pc_status double_first_chunk(pc_slots *s)
     return PC_OK;
 }
 
-pc_status pc_slots_reserve(pc_slots *s)
+pc_status pc_slots_grow(pc_slots *s)
 {
-    if (s->free_head != PC_NIL || s->used < s->capacity)
-        return PC_OK;
     if (s->capacity >= PC_SLOTS_MAX)
         return PC_TOO_LARGE;
     return s->chunks == 1 && s->capacity < PC_CHUNK ? double_first_chunk(s) : add_chunk(s);
-}
-
-uint32_t pc_slots_take(pc_slots *s, uint32_t hash)
-{
-    uint32_t slot = s->free_head;
-    if (slot != PC_NIL)
-        s->free_head = pc_slots_node(s, slot)->next;
-    else
-        slot = s->used++;
-    PC_ASSERT(slot < s->capacity);
-    pc_node *n = pc_slots_node(s, slot);
-    n->hash = hash;
-    n->next = PC_NIL;
-    s->live++;
-    return slot;
-}
-
-void pc_slots_give(pc_slots *s, uint32_t slot)
-{
-    PC_ASSERT(slot < s->used && pc_slots_node(s, slot)->queue == PC_QUEUE_FREE);
-    for (int i = 0; i < COLUMNS; i++) {
-        pc_column *c = column_of(s, i);
-        if (c->size != 0)
-            memset(pc_column_at(c, slot), 0, c->size);
-    }
-    pc_slots_node(s, slot)->next = s->free_head;
-    s->free_head = slot;
-    s->live--;
 }
 
 static pc_status want(pc_slots *s, pc_column *c, uint32_t size)
@@ -188,6 +157,7 @@ static pc_status want(pc_slots *s, pc_column *c, uint32_t size)
     }
     c->chunks = table;
     c->size = size;
+    s->bare = false;
     s->bytes += s->table * sizeof *table + (size_t)s->capacity * size;
     return PC_OK;
 }

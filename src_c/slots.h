@@ -20,6 +20,8 @@
 
 #include "alloc.h"
 
+#include <string.h>
+
 #define PC_CHUNK_BITS 12
 #define PC_CHUNK (1u << PC_CHUNK_BITS)
 #define PC_SLOTS_MAX (1u << 30)
@@ -30,9 +32,11 @@ typedef struct {
     uint32_t next; /* towards the newest; in a free slot the next free one */
     uint32_t prev; /* towards the oldest */
     uint32_t stamp;
-    uint8_t queue; /* which list holds the slot (list.h); PC_QUEUE_FREE when it is not in use */
-    uint8_t flags; /* PC_SLOT_* */
-    uint16_t spare;
+    /* Bit fields, because a store through a uint8_t may alias anything: the compiler would have to load every
+     * pointer anew after each change of a queue. */
+    uint32_t queue : 8; /* which list holds the slot (list.h); PC_QUEUE_FREE when it is not in use */
+    uint32_t flags : 8; /* PC_SLOT_* */
+    uint32_t spare : 16;
 } pc_node;
 
 enum { PC_QUEUE_FREE = 0 };
@@ -66,6 +70,7 @@ typedef struct {
     uint32_t free_head;
     uint32_t table; /* places in each column's table of chunks */
     size_t bytes;   /* allocated, all columns and tables */
+    bool bare;      /* no column but node: a slot that leaves has no other cell to clear */
 } pc_slots;
 
 pc_status pc_slots_init(pc_slots *s, const pc_alloc *alloc, uint32_t payload_size);
@@ -78,14 +83,8 @@ pc_status pc_slots_want_weights(pc_slots *s);
 pc_status pc_slots_want_lives(pc_slots *s);
 pc_status pc_slots_want_idles(pc_slots *s);
 
-/* Room for one more slot, so that the next pc_slots_take cannot fail. PC_TOO_LARGE beyond PC_SLOTS_MAX. */
-pc_status pc_slots_reserve(pc_slots *s);
-
-/* A free slot, all cells zero but for node.hash; the caller links it. Needs pc_slots_reserve before. */
-uint32_t pc_slots_take(pc_slots *s, uint32_t hash);
-
-/* Gives a slot back and zeroes its cells. It must be in no list. */
-void pc_slots_give(pc_slots *s, uint32_t slot);
+/* One more chunk, or a first one of twice the size; what pc_slots_reserve does when there is no free slot. */
+pc_status pc_slots_grow(pc_slots *s);
 
 /* Moves everything into `out` (destroy that later) and leaves `s` empty, with the same columns. Cannot fail. */
 void pc_slots_detach(pc_slots *s, pc_slots *out);
@@ -124,6 +123,55 @@ static inline pc_idle *pc_slots_idle(const pc_slots *s, uint32_t slot)
 {
     return (pc_idle *)(void *)(s->idle.chunks[slot >> PC_CHUNK_BITS] +
                                (size_t)(slot & (PC_CHUNK - 1)) * sizeof(pc_idle));
+}
+
+/* Room for one more slot, so that the next pc_slots_take cannot fail. PC_TOO_LARGE beyond PC_SLOTS_MAX. */
+static inline pc_status pc_slots_reserve(pc_slots *s)
+{
+    return PC_LIKELY(s->free_head != PC_NIL || s->used < s->capacity) ? PC_OK : pc_slots_grow(s);
+}
+
+/* A free slot, all cells zero but for node.hash; the caller links it. Needs pc_slots_reserve before. */
+static inline uint32_t pc_slots_take(pc_slots *s, uint32_t hash)
+{
+    uint32_t slot = s->free_head;
+    if (slot == PC_NIL)
+        slot = s->used++;
+    else
+        s->free_head = pc_slots_node(s, slot)->next;
+    PC_ASSERT(slot < s->capacity);
+    pc_node *n = pc_slots_node(s, slot);
+    n->hash = hash;
+    n->next = PC_NIL;
+    s->live++;
+    return slot;
+}
+
+/* Zeroes the cells of a slot beside its node. */
+static inline void pc_slots_clear(const pc_slots *s, uint32_t slot)
+{
+    if (PC_LIKELY(s->payload.size == 2 * sizeof(void *))) /* a constant size needs no call */
+        memset(pc_slots_payload(s, slot), 0, 2 * sizeof(void *));
+    else if (s->payload.size != 0)
+        memset(pc_slots_payload(s, slot), 0, s->payload.size);
+    if (s->weight.size != 0)
+        *pc_slots_weight(s, slot) = 0;
+    if (s->life.size != 0)
+        *pc_slots_life(s, slot) = (pc_life){0};
+    if (s->idle.size != 0)
+        *pc_slots_idle(s, slot) = (pc_idle){0};
+}
+
+/* Gives a slot back and zeroes its cells. It must be in no list. */
+static inline void pc_slots_give(pc_slots *s, uint32_t slot)
+{
+    pc_node *n = pc_slots_node(s, slot);
+    PC_ASSERT(slot < s->used && n->queue == PC_QUEUE_FREE);
+    *n = (pc_node){.next = s->free_head};
+    if (!s->bare)
+        pc_slots_clear(s, slot);
+    s->free_head = slot;
+    s->live--;
 }
 
 static inline bool pc_slots_in_use(const pc_slots *s, uint32_t slot)

@@ -51,14 +51,17 @@ static double now_ns(void)
 static void play(pc_mode mode, uint64_t seed, const uint32_t *ids, size_t count, uint64_t capacity)
 {
     pc_alloc alloc = pc_alloc_system();
+    uint32_t universe = 0;
+    for (size_t i = 0; i < count; i++)
+        universe = ids[i] >= universe ? ids[i] + 1 : universe;
     static pc_replay r;
-    if (pc_replay_init(&r, &alloc, mode, capacity, false, seed) != PC_OK)
+    if (pc_replay_init(&r, &alloc, mode, capacity, false, universe, seed) != PC_OK)
         exit(3);
     double start = now_ns();
-    if (pc_replay_feed32(&r, ids, NULL, count) != PC_OK)
+    if (pc_replay_feed(&r, ids, NULL, count) != PC_OK)
         exit(3);
     double ns = (now_ns() - start) / (double)count;
-    pc_policy_state state = pc_policy_explain(&r.policy);
+    pc_policy_state state = pc_replay_explain(&r);
     printf("%llu %llu %llu %llu %d %u %.1f\n", (unsigned long long)capacity, (unsigned long long)seed,
            (unsigned long long)count, (unsigned long long)r.counts.hits, (int)state.arm, state.switches, ns);
     pc_replay_destroy(&r);

@@ -147,13 +147,13 @@ static void a_new_capacity_keeps_what_fits(void)
 
 static void it_needs_all_its_memory_or_none(void)
 {
-    for (long allowance = 0; allowance < 5; allowance++) {
+    for (long allowance = 0; allowance < 3; allowance++) {
         failing_state state = {.allowance = allowance};
         pc_alloc alloc = failing_alloc(&state);
         static pc_duel d;
         CHECK(pc_duel_init(&d, &alloc, 1000, 1000, true, 1) == PC_NO_MEMORY && state.blocks == 0);
     }
-    failing_state state = {.allowance = 5};
+    failing_state state = {.allowance = 3};
     pc_alloc alloc = failing_alloc(&state);
     static pc_duel d;
     CHECK(pc_duel_init(&d, &alloc, 1000, 1000, true, 1) == PC_OK);

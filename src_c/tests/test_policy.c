@@ -184,7 +184,7 @@ static void lack_of_memory_changes_nothing(void)
         static pc_policy p;
         CHECK(pc_slots_init(&slots, &alloc, 0) == PC_OK);
         pc_status status = pc_policy_init(&p, &slots, &alloc, PC_ADAPTIVE, 1000, 1);
-        CHECK(status == (allowance < 8 ? PC_NO_MEMORY : PC_OK)); /* two sketches, five ghosts, the duel */
+        CHECK(status == (allowance < 6 ? PC_NO_MEMORY : PC_OK)); /* two sketches, three ghosts, the duel */
         pc_policy_destroy(&p);
         CHECK(state.blocks == 0);
     }
