@@ -27,7 +27,8 @@ def lazy(
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         from importlib import import_module
 
-        value = getattr(import_module(home[name]), name)
+        module = home[name]  # the package itself, when the name is that of a submodule
+        value = import_module(f"{package}.{name}") if module == package else getattr(import_module(module), name)
         setattr(sys.modules[package], name, value)
         return value
 

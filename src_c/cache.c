@@ -176,6 +176,15 @@ void pc_cache_reweigh(pc_cache *c, uint32_t slot, uint32_t weight)
     evict(c);
 }
 
+/* Nothing is stored in a cache of nothing, not even what weighs nothing. */
+static void dismiss_pinned(pc_cache *c)
+{
+    while (pc_cache_count(c) > 0) {
+        pc_policy_walk walk = pc_policy_walk_from(&c->policy, false);
+        pc_cache_remove(c, pc_policy_walk_next(&c->policy, &walk), PC_CAUSE_SIZE);
+    }
+}
+
 pc_status pc_cache_resize(pc_cache *c, uint64_t capacity)
 {
     pc_status status = pc_policy_resize(&c->policy, capacity);
@@ -183,6 +192,8 @@ pc_status pc_cache_resize(pc_cache *c, uint64_t capacity)
         return status;
     c->capacity = capacity;
     evict(c);
+    if (capacity == 0)
+        dismiss_pinned(c);
     return PC_OK;
 }
 

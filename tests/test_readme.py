@@ -1,14 +1,8 @@
-"""The README's code is true, and so are the examples of the public docstrings."""
+"""The README's code is true. (The examples of the docstrings run in test_sources.py.)"""
 
 import doctest
-import importlib
-import pkgutil
 import re
 from pathlib import Path
-
-import pytest
-
-import perfcore
 
 ROOT = Path(__file__).parent.parent
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
@@ -22,17 +16,3 @@ def test_the_readme_does_what_it_shows(monkeypatch, tmp_path):
     result = doctest.DocTestRunner(optionflags=OPTIONS).run(session)
     assert result.attempted >= 6
     assert not result.failed
-
-
-MODULES = sorted(
-    module.name
-    for module in pkgutil.walk_packages(perfcore.__path__, "perfcore.")
-    if "__main__" not in module.name
-)
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_the_examples_in_docstrings_run(name, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert not doctest.testmod(importlib.import_module(name), optionflags=OPTIONS).failed

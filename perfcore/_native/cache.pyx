@@ -16,11 +16,11 @@ cimport cython
 from cpython.bytes cimport PyBytes_CheckExact
 from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
-from cpython.object cimport Py_EQ, PyObject_Hash, PyObject_RichCompareBool
+from cpython.object cimport Py_EQ, PyObject_Hash
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
 from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DATA, PyUnicode_GET_LENGTH, PyUnicode_KIND
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcmp
+from libc.string cimport memcmp, memcpy
 
 from perfcore._native.arguments cimport bound, bytes_of, duration_ns, optional_callable, share_of, timer_ns, weight_of
 from perfcore._native.c.alloc cimport pc_alloc
@@ -32,6 +32,10 @@ from perfcore._native.c.slots cimport *
 from perfcore._native.c.table cimport pc_cursor, pc_cursor_next, pc_table_find, pc_table_prefetch
 from perfcore._native.errors cimport check
 from perfcore._native.gc cimport PyTypeObject, inquiry, traverseproc, visitproc
+from perfcore._native.lock cimport pc_lock_acquire, pc_lock_release
+
+cdef extern from "Python.h":
+    int PyObject_RichCompareBool(object a, object b, int op) noexcept  # -1 is for the caller to notice
 
 from perfcore.types import CacheStats, Explanation, PolicyState
 
@@ -116,6 +120,8 @@ cdef class Cache:
     __class_getitem__ = classmethod(GenericAlias)
 
     def __cinit__(self, *args, **kwargs):
+        cdef bytes chance = urandom(16)
+        memcpy(self.core.seed, <const char *>chance, 16)
         self.configure(PC_LRU, PC_UNBOUNDED, False, None)
 
     def __init__(self, maxsize=None, *, policy="adaptive", maxweight=None, weigher=None, maxbytes=None, ttl=None,
@@ -140,20 +146,23 @@ cdef class Cache:
         cdef uint64_t tti_ns = 0 if tti is None else duration_ns("tti", tti)
         cdef double share = share_of("jitter", jitter)
         cdef pc_slots gone
-        pc_cache_detach(&self.core, &gone)  # nothing, unless this is a second __init__
-        pc_cache_destroy(&self.core)
-        self.configure(mode, capacity, weighted, _seed)
+        self.lock()
+        try:
+            pc_cache_detach(&self.core, &gone)  # nothing, unless this is a second __init__
+            pc_cache_destroy(&self.core)
+            self.configure(mode, capacity, weighted, _seed)
+        finally:
+            self.unlock()
         self.release(&gone)
         self.weigher, self.timer, self.on_remove = weigher, timer, on_remove
         self.ttl_ns, self.tti_ns, self.jitter = ttl_ns, tti_ns, share
 
     cdef int configure(self, pc_mode mode, uint64_t capacity, bint weighted, object seed) except -1:
         cdef pc_alloc alloc = pc_alloc(zalloc, release_block, NULL)
-        cdef bytes chance = urandom(16)
-        cdef uint64_t[2] secret = [(<const uint64_t *><const char *>chance)[0], (<const uint64_t *><const char *>chance)[1]]
+        cdef uint64_t version = self.core.version + 1, changes = self.core.changes + 1
+        cdef uint64_t[2] secret = [self.core.seed[0], self.core.seed[1]]  # a hash may be on its way to a second __init__
         if seed is not None:  # for tests that want the same victims again
             secret = [pc_mix64(seed), pc_mix64(pc_mix64(seed) + 1)]
-        cdef uint64_t version = self.core.version + 1, changes = self.core.changes + 1
         check(pc_cache_init(&self.core, &alloc, sizeof(entry), mode, capacity, weighted, secret))
         self.core.version, self.core.changes = version, changes  # a search or an iterator may be under way
         return 0
@@ -164,13 +173,19 @@ cdef class Cache:
         drop(&gone)
         pc_cache_destroy(&self.core)
 
-    # --- finding ---------------------------------------------------------------------------------------------
+    # --- finding: with the lock held -------------------------------------------------------------------------
+
+    cdef inline void lock(self) noexcept:
+        pc_lock_acquire(&self.mutex)
+
+    cdef inline void unlock(self) noexcept:
+        pc_lock_release(&self.mutex)
 
     cdef inline entry *at(self, uint32_t slot) noexcept:
         return <entry *>pc_slots_payload(&self.core.slots, slot)
 
     cdef uint32_t find(self, object key, uint32_t hash) except? 0xFFFFFFFF:
-        """The slot of a key, expired or not, or PC_NIL. May run the keys' ``__eq__``."""
+        """The slot of a key, expired or not, or PC_NIL. May run the keys' ``__eq__``, and unlocks for that."""
         cdef pc_cursor cursor
         cdef PyObject *stored
         cdef bint is_str = PyUnicode_CheckExact(key)
@@ -184,7 +199,7 @@ cdef class Cache:
                     if same_str(stored, <PyObject *>key):
                         return slot
                 elif compares_quietly(stored, <PyObject *>key):
-                    if PyObject_RichCompareBool(<object>stored, key, Py_EQ):
+                    if PyObject_RichCompareBool(<object>stored, key, Py_EQ) == 1:
                         return slot
                 else:
                     return self.find_loudly(key, hash)
@@ -196,13 +211,12 @@ cdef class Cache:
         cdef pc_cursor cursor
         cdef uint64_t version = self.core.version
         cdef uint32_t slot = pc_table_find(&self.core.table, &cursor, hash)
-        cdef object stored
         cdef int equal
         while slot != PC_NIL:
             if pc_slots_node(&self.core.slots, slot).hash == hash:
-                stored = <object>self.at(slot).key
-                equal = PyObject_RichCompareBool(stored, key, Py_EQ)  # raises through
-                stored = None  # may be the last reference
+                equal = self.compare(<object>self.at(slot).key, key)
+                if equal < 0:
+                    return PC_NIL  # with the exception set
                 if self.core.version != version:
                     version = self.core.version
                     slot = pc_table_find(&self.core.table, &cursor, hash)
@@ -212,226 +226,76 @@ cdef class Cache:
             slot = pc_cursor_next(&cursor)
         return PC_NIL
 
+    cdef int compare(self, object stored, object key) noexcept:
+        """``stored == key`` without the lock; -1 with the exception set when it raises. The caller's reference to
+        ``stored`` may be the last one by then, and dies before the lock is taken again."""
+        self.unlock()
+        cdef int equal = PyObject_RichCompareBool(stored, key, Py_EQ)
+        stored = None
+        self.lock()
+        return equal
+
+    cdef uint32_t find_live(self, object key, uint32_t hash, uint64_t now) except? 0xFFFFFFFF:
+        """``find``, where an entry that has ended is put in limbo; ``now`` is 0 when nobody looked at the clock."""
+        cdef uint32_t slot = self.find(key, hash)
+        if slot != PC_NIL and now and pc_cache_expired(&self.core, slot, now):
+            pc_cache_remove(&self.core, slot, PC_CAUSE_EXPIRED)
+            return PC_NIL
+        return slot
+
     cdef inline uint32_t hash_of(self, object key) except? 0xFFFFFFFF:
         return pc_hash32(<uint64_t>PyObject_Hash(key), self.core.seed)
-
-    cdef uint32_t find_live(self, object key) except? 0xFFFFFFFF:
-        """The slot of a key that has not ended, or PC_NIL; one that has is removed. Reads the clock first."""
-        if not self.core.slots.life.size:
-            return self.find(key, self.hash_of(key))
-        return self.find_timed(key, self.now())
-
-    cdef uint32_t find_timed(self, object key, uint64_t now) except? 0xFFFFFFFF:
-        cdef uint32_t slot = self.find(key, self.hash_of(key))
-        if slot != PC_NIL and pc_cache_expired(&self.core, slot, now):
-            pc_cache_remove(&self.core, slot, PC_CAUSE_EXPIRED)
-            self.settle()
-            return PC_NIL
-        return slot
-
-    cdef inline uint32_t lookup(self, object key) except? 0xFFFFFFFF:
-        """``find_live`` as a read: counted, and noted by the policy."""
-        cdef uint64_t now = self.now() if self.core.slots.life.size else 0
-        cdef uint32_t slot = self.find_timed(key, now) if now else self.find(key, self.hash_of(key))
-        if slot == PC_NIL:
-            self.misses += 1
-            return PC_NIL
-        self.hits += 1
-        pc_cache_hit(&self.core, slot)
-        if self.core.slots.idle.size:
-            pc_cache_prolong(&self.core, slot, now)
-        return slot
 
     cdef uint64_t now(self) except? 0:
         """The time in ns; one more than the clock says, so that 0 is left to mean that nobody looked."""
         return 1 + (pc_clock_ns() if self.timer is None else timer_ns(self.timer()))
 
-    # --- storing ---------------------------------------------------------------------------------------------
-
-    cdef inline uint32_t weigh(self, object key, object value) except? 0:
-        return 1 if self.weigher is None else weight_of(self.weigher(key, value))
-
-    cdef int store(self, object key, object value, object ttl, object tti, bint replace) except -1:
-        """Store an entry and return 1, or return 0 when it is there and ``replace`` is false."""
-        cdef uint64_t ttl_ns = self.ttl_of(ttl), tti_ns = self.tti_of(tti)
-        cdef uint32_t weight = self.weigh(key, value)
-        cdef bint timed = ttl_ns or tti_ns or self.core.slots.life.size
-        cdef uint64_t now = self.now() if timed else 0
-        cdef uint32_t hash = self.hash_of(key)
-        cdef uint32_t slot = self.find(key, hash)
-        if timed:
-            if slot != PC_NIL and pc_cache_expired(&self.core, slot, now):
-                pc_cache_remove(&self.core, slot, PC_CAUSE_EXPIRED)
-                slot = PC_NIL
-            pc_cache_expire(&self.core, now, PC_CACHE_EXPIRY_BUDGET)
-        if slot == PC_NIL:
-            self.insert(hash, key, value, weight, now, ttl_ns, tti_ns)
-        elif replace:
-            self.replace(slot, value, weight, now, ttl_ns, tti_ns)
-        else:
-            self.settle()
-            return 0
-        return 1
-
-    cdef uint64_t ttl_of(self, object ttl) except? 0:
-        """The ttl of an entry in ns, shortened by the jitter; 0 is none."""
-        cdef uint64_t ns = self.ttl_ns if ttl is None else duration_ns("ttl", ttl)
-        if ns and self.jitter:
-            self.draws += 1
-            ns -= <uint64_t>(ns * self.jitter * (pc_mix64(self.core.seed[0] + self.draws) / 18446744073709551616.0))
-        return ns
-
-    cdef uint64_t tti_of(self, object tti) except? 0:
-        return self.tti_ns if tti is None else duration_ns("tti", tti)
-
-    cdef int insert(self, uint32_t hash, object key, object value, uint32_t weight, uint64_t now,
-                    uint64_t ttl, uint64_t tti) except -1:
-        check(pc_cache_reserve(&self.core, now, ttl != 0, tti != 0))
-        cdef uint32_t slot = pc_cache_insert(&self.core, hash, weight)
-        self.fill(slot, key, value)
-        if now:
-            self.set_life(slot, now, ttl, tti)
-        if self.core.limbo.count:
-            self.settle()
-        return 0
-
-    cdef inline void set_life(self, uint32_t slot, uint64_t now, uint64_t ttl, uint64_t tti) noexcept:
-        cdef uint64_t end = now + ttl if ttl else PC_NEVER
-        pc_cache_set_life(&self.core, slot, min(end, now + tti) if tti else end, tti, end)
-
-    cdef inline void fill(self, uint32_t slot, object key, object value) noexcept:
-        cdef entry *e = self.at(slot)
-        Py_INCREF(key)
-        Py_INCREF(value)
-        e.key, e.value = <PyObject *>key, <PyObject *>value
-
-    cdef int replace(self, uint32_t slot, object value, uint32_t weight, uint64_t now, uint64_t ttl,
-                     uint64_t tti) except -1:
-        check(pc_cache_reserve(&self.core, now, ttl != 0, tti != 0))
-        cdef entry *e = self.at(slot)
-        cdef object held = <object>e.key, old = <object>e.value
-        Py_INCREF(value)
-        e.value = <PyObject *>value
-        Py_DECREF(old)  # the cache's reference; `old` holds another
-        if now:
-            self.set_life(slot, now, ttl, tti)
-        pc_cache_hit(&self.core, slot)
-        pc_cache_reweigh(&self.core, slot, weight)
-        if self.core.limbo.count:
-            self.settle()
-        if self.on_remove is not None:
-            self.notify(held, old, "replaced")
-        return 0
-
-    # --- leaving ---------------------------------------------------------------------------------------------
-
-    cdef void settle(self) noexcept:
-        """Empty limbo: release what left, and tell the listener. Each round leaves everything consistent."""
-        cdef pc_cause cause
-        cdef uint32_t slot
-        cdef entry *e
-        cdef object key = None, value = None
-        while True:
-            key = value = None  # what the last round released dies here, between two whole steps
-            slot = pc_cache_collect(&self.core, &cause)
-            if slot == PC_NIL:
-                return
-            e = self.at(slot)
-            key, value = <object>e.key, <object>e.value
-            Py_DECREF(key)  # the slot's references; key and value hold others
-            Py_DECREF(value)
-            pc_slots_give(&self.core.slots, slot)
-            self.account(cause)
-            if self.on_remove is not None and cause != PC_CAUSE_REJECTED:
-                self.notify(key, value, CAUSES[<int>cause])
-
-    cdef void account(self, pc_cause cause) noexcept:
-        if cause == PC_CAUSE_SIZE:
-            self.evictions += 1
-        elif cause == PC_CAUSE_EXPIRED:
-            self.expirations += 1
-        elif cause == PC_CAUSE_REJECTED:
-            self.rejections += 1
-
-    cdef void notify(self, object key, object value, object cause) noexcept:
-        """Call the listener; what it raises goes to ``sys.unraisablehook`` and never to whoever used the cache."""
-        self.on_remove(key, value, cause)
-
-    cdef object take(self, object key, object default):
-        """Remove a key and return its value, or ``default``."""
-        cdef uint32_t slot = self.find_live(key)
-        if slot == PC_NIL:
-            return default
-        value = <object>self.at(slot).value
-        pc_cache_remove(&self.core, slot, PC_CAUSE_EXPLICIT)
-        self.settle()
-        return value
-
-    def delete(self, key, /):
-        """Remove a key; say whether it was there.
-
-        >>> Cache().delete("absent")
-        False
-        """
-        return self.take(key, MISSING) is not MISSING
-
-    def __delitem__(self, key):
-        if self.take(key, MISSING) is MISSING:
-            raise KeyError(key)
-
-    def pop(self, key, default=MISSING, /):
-        """Remove a key and return its value, or ``default``; without one raise KeyError."""
-        value = self.take(key, default)
-        if value is MISSING:
-            raise KeyError(key)
-        return value
-
-    def popitem(self):
-        """Remove the entry that would be evicted next and return ``(key, value)``; KeyError when empty."""
-        self.expire()
-        cdef pc_policy_walk walk = pc_policy_walk_from(&self.core.policy, False)
-        cdef uint32_t slot = pc_policy_walk_next(&self.core.policy, &walk)
-        if slot == PC_NIL:
-            raise KeyError("the cache is empty")
-        cdef entry *e = self.at(slot)
-        item = (<object>e.key, <object>e.value)
-        pc_cache_remove(&self.core, slot, PC_CAUSE_EXPLICIT)
-        self.settle()
-        return item
-
-    def clear(self):
-        """Remove all entries, in one step: what their release runs finds an empty cache."""
-        cdef pc_slots gone
-        pc_cache_detach(&self.core, &gone)
-        self.release(&gone)
-
-    cdef void release(self, pc_slots *gone) noexcept:
-        """Release the entries of detached slots and tell the listener of each."""
-        cdef uint32_t slot
-        for slot in range(gone.used if self.on_remove is not None else 0):
-            if payload(gone, slot).key != NULL:
-                self.notify(<object>payload(gone, slot).key, <object>payload(gone, slot).value, "explicit")
-        drop(gone)
-
-    def expire(self):
-        """Remove what has ended and return how many entries that were."""
-        if not self.core.slots.life.size:
-            return 0
-        cdef uint64_t now = self.now(), before = self.expirations
-        cdef uint32_t slot
-        for slot in range(self.core.slots.used):
-            if pc_cache_holds(&self.core, slot) and pc_cache_expired(&self.core, slot, now):
-                pc_cache_remove(&self.core, slot, PC_CAUSE_EXPIRED)
-        self.settle()
-        return self.expirations - before
-
-    def resize(self, capacity):
-        """Change the bound (entries, weight or bytes, whichever the cache has), evicting at once what is too much."""
-        name = "maxsize" if self.weigher is None else "maxweight"
-        check(pc_cache_resize(&self.core, bound(name, capacity, PC_UNBOUNDED)))
-        self.settle()
+    cdef inline uint64_t now_if_timed(self) except? 0:
+        return self.now() if self.core.slots.life.size else 0
 
     # --- reading ---------------------------------------------------------------------------------------------
+
+    cdef object lookup(self, object key, object default):
+        """The value of a key or the default, as a use: counted, and noted by the policy."""
+        cdef uint64_t now = self.now_if_timed()
+        cdef uint32_t hash = self.hash_of(key)
+        cdef uint32_t slot
+        cdef bint left = False
+        self.lock()
+        try:
+            slot = self.find_live(key, hash, now)
+            if slot != PC_NIL:
+                self.hits += 1
+                default = <object>self.at(slot).value
+                pc_cache_hit(&self.core, slot)
+                if self.core.slots.idle.size:
+                    pc_cache_prolong(&self.core, slot, now)
+            else:
+                self.misses += 1
+                left = self.core.limbo.count != 0
+        finally:
+            self.unlock()
+        if left:
+            self.settle()
+        return default
+
+    cdef object look(self, object key, object default):
+        """The value of a key or the default, as no use."""
+        cdef uint64_t now = self.now_if_timed()
+        cdef uint32_t hash = self.hash_of(key)
+        cdef uint32_t slot
+        cdef bint left
+        self.lock()
+        try:
+            slot = self.find_live(key, hash, now)
+            if slot != PC_NIL:
+                default = <object>self.at(slot).value
+            left = self.core.limbo.count != 0
+        finally:
+            self.unlock()
+        if left:
+            self.settle()
+        return default
 
     def get(self, key, default=None, /):
         """Return the value of a key, or ``default``; it counts as a use.
@@ -439,13 +303,12 @@ cdef class Cache:
         >>> Cache().get("absent", 0)
         0
         """
-        cdef uint32_t slot = self.lookup(key)
-        return default if slot == PC_NIL else <object>self.at(slot).value
+        return self.lookup(key, default)
 
     def __getitem__(self, key):
-        cdef uint32_t slot = self.lookup(key)
-        if slot != PC_NIL:
-            return <object>self.at(slot).value
+        value = self.lookup(key, MISSING)
+        if value is not MISSING:
+            return value
         if type(self) is not Cache:
             missing = getattr(type(self), "__missing__", None)
             if missing is not None:
@@ -453,25 +316,28 @@ cdef class Cache:
         raise KeyError(key)
 
     def __contains__(self, key):
-        return self.find_live(key) != PC_NIL
+        return self.look(key, MISSING) is not MISSING
 
     def peek(self, key, default=None, /):
         """Return the value of a key, or ``default``, without counting it as a use."""
-        cdef uint32_t slot = self.find_live(key)
-        return default if slot == PC_NIL else <object>self.at(slot).value
+        return self.look(key, default)
 
     def expires_in(self, key, /):
         """Return the seconds until a key ends, or None when it never does; KeyError when it is absent."""
-        cdef uint32_t slot = self.find_live(key)
+        cdef uint64_t now = self.now(), deadline = PC_NEVER
+        cdef uint32_t hash = self.hash_of(key)
+        cdef uint32_t slot
+        self.lock()
+        try:
+            slot = self.find_live(key, hash, now)
+            if slot != PC_NIL and pc_cache_timed(&self.core, slot):
+                deadline = pc_slots_life(&self.core.slots, slot).deadline
+        finally:
+            self.unlock()
+        self.settle()
         if slot == PC_NIL:
             raise KeyError(key)
-        if not pc_cache_timed(&self.core, slot):
-            return None
-        cdef uint64_t now = self.now()  # may run a timer, and so anything
-        slot = self.find_timed(key, now)
-        if slot == PC_NIL:
-            raise KeyError(key)
-        return (pc_slots_life(&self.core.slots, slot).deadline - now) / <double>PC_SECOND
+        return None if deadline == PC_NEVER else (deadline - now) / <double>PC_SECOND
 
     def get_many(self, keys, default=None, /):
         """Return the values of many keys, in order, with ``default`` where there is none; each counts as a use.
@@ -485,13 +351,11 @@ cdef class Cache:
         """
         cdef list wanted = list(keys), found = []
         cdef Py_ssize_t start, i, end
-        cdef uint32_t slot
         for start in range(0, len(wanted), BATCH):
             end = min(start + BATCH, len(wanted))
             self.prefetch(wanted, start, end)
             for i in range(start, end):
-                slot = self.lookup(wanted[i])
-                found.append(default if slot == PC_NIL else <object>self.at(slot).value)
+                found.append(self.lookup(wanted[i], default))
         return found
 
     cdef int prefetch(self, list keys, Py_ssize_t start, Py_ssize_t end) except -1:
@@ -502,6 +366,8 @@ cdef class Cache:
         cdef Py_ssize_t i, n = end - start
         for i in range(n):
             hashes[i] = self.hash_of(keys[start + i])  # may run anything; nothing below does
+        self.lock()
+        for i in range(n):
             pc_table_prefetch(&self.core.table, hashes[i])
         for i in range(n):
             slots[i] = pc_table_find(&self.core.table, &cursor, hashes[i])
@@ -511,9 +377,77 @@ cdef class Cache:
         for i in range(n):
             if slots[i] != PC_NIL:
                 PC_PREFETCH(self.at(slots[i]).value)
+        self.unlock()
         return 0
 
     # --- writing ---------------------------------------------------------------------------------------------
+
+    cdef inline uint32_t weigh(self, object key, object value) except? 0:
+        return 1 if self.weigher is None else weight_of(self.weigher(key, value))
+
+    cdef uint64_t ttl_of(self, object ttl) except? 0:
+        """The ttl of an entry in ns, shortened by the jitter; 0 is none."""
+        cdef uint64_t ns = self.ttl_ns if ttl is None else duration_ns("ttl", ttl)
+        if ns and self.jitter:
+            self.draws += 1
+            ns -= <uint64_t>(ns * self.jitter * (pc_mix64(self.core.seed[0] + self.draws) / 18446744073709551616.0))
+        return ns
+
+    cdef uint64_t tti_of(self, object tti) except? 0:
+        return self.tti_ns if tti is None else duration_ns("tti", tti)
+
+    cdef int store(self, object key, object value, object ttl, object tti, bint replace) except -1:
+        """Store an entry and return 1, or return 0 when it is there and ``replace`` is false."""
+        cdef uint64_t ttl_ns = self.ttl_of(ttl), tti_ns = self.tti_of(tti)
+        cdef uint32_t weight = self.weigh(key, value)
+        cdef uint64_t now = self.now() if ttl_ns or tti_ns or self.core.slots.life.size else 0
+        cdef uint32_t hash = self.hash_of(key)
+        cdef uint32_t slot
+        cdef object held = None, old = MISSING
+        cdef bint stored = True, left = False
+        self.lock()
+        try:
+            slot = self.find_live(key, hash, now)
+            if now:
+                pc_cache_expire(&self.core, now, PC_CACHE_EXPIRY_BUDGET)
+            stored = slot == PC_NIL or replace
+            if stored:
+                check(pc_cache_reserve(&self.core, now, ttl_ns != 0, tti_ns != 0))
+                if slot == PC_NIL:
+                    slot = pc_cache_insert(&self.core, hash, weight)
+                    self.fill(slot, key, value)
+                else:
+                    held, old = <object>self.at(slot).key, self.exchange(slot, value)
+                    pc_cache_hit(&self.core, slot)
+                    pc_cache_reweigh(&self.core, slot, weight)
+                if now:
+                    self.set_life(slot, now, ttl_ns, tti_ns)
+            left = self.core.limbo.count != 0
+        finally:
+            self.unlock()
+        if left:
+            self.settle()
+        if old is not MISSING and self.on_remove is not None:
+            self.notify(held, old, "replaced")
+        return stored
+
+    cdef inline void fill(self, uint32_t slot, object key, object value) noexcept:
+        cdef entry *e = self.at(slot)
+        Py_INCREF(key)
+        Py_INCREF(value)
+        e.key, e.value = <PyObject *>key, <PyObject *>value
+
+    cdef inline object exchange(self, uint32_t slot, object value):
+        """Put a value in place of another, which is returned: its release is the caller's, after the lock."""
+        cdef object old = <object>self.at(slot).value
+        Py_INCREF(value)
+        self.at(slot).value = <PyObject *>value
+        Py_DECREF(old)  # the cache's reference; `old` holds another
+        return old
+
+    cdef inline void set_life(self, uint32_t slot, uint64_t now, uint64_t ttl, uint64_t tti) noexcept:
+        cdef uint64_t end = now + ttl if ttl else PC_NEVER
+        pc_cache_set_life(&self.core, slot, min(end, now + tti) if tti else end, tti, end)
 
     def __setitem__(self, key, value):
         self.store(key, value, None, None, True)
@@ -539,15 +473,15 @@ cdef class Cache:
 
     def setdefault(self, key, default=None, /):
         """Return the value of a key, after storing ``default`` if it is absent."""
-        value = self.get(key, MISSING)
+        value = self.lookup(key, MISSING)
         if value is not MISSING:
             return value
         self.store(key, default, None, None, False)
-        return self.peek(key, default)
+        return self.look(key, default)
 
     def get_or_set(self, key, factory, *, ttl=None, tti=None):
         """Return the value of a key, or store and return what ``factory()`` gives; what it raises is not stored."""
-        value = self.get(key, MISSING)
+        value = self.lookup(key, MISSING)
         if value is MISSING:
             value = factory()
             self.store(key, value, ttl, tti, True)
@@ -558,20 +492,25 @@ cdef class Cache:
         value = self.get(key, MISSING)
         if value is MISSING:
             value = await factory()
-            self.store(key, value, ttl, tti, True)
+            self.set(key, value, ttl=ttl, tti=tti)
         return value
 
     def touch(self, key, *, ttl=None, tti=None):
         """Count a key as used and let its time start anew; say whether it is there."""
-        cdef uint64_t ttl_ns = self.ttl_of(ttl), tti_ns = self.tti_of(tti)
-        cdef uint64_t now = self.now()
-        cdef uint32_t slot = self.find_timed(key, now)
-        if slot == PC_NIL:
-            return False
-        check(pc_cache_reserve(&self.core, now, ttl_ns != 0, tti_ns != 0))
-        self.set_life(slot, now, ttl_ns, tti_ns)
-        pc_cache_hit(&self.core, slot)
-        return True
+        cdef uint64_t ttl_ns = self.ttl_of(ttl), tti_ns = self.tti_of(tti), now = self.now()
+        cdef uint32_t hash = self.hash_of(key)
+        cdef uint32_t slot
+        self.lock()
+        try:
+            slot = self.find_live(key, hash, now)
+            if slot != PC_NIL:
+                check(pc_cache_reserve(&self.core, now, ttl_ns != 0, tti_ns != 0))
+                self.set_life(slot, now, ttl_ns, tti_ns)
+                pc_cache_hit(&self.core, slot)
+        finally:
+            self.unlock()
+        self.settle()
+        return slot != PC_NIL
 
     def update(self, other=(), /, **kwargs):
         """Store all items of a mapping or of an iterable of pairs."""
@@ -579,6 +518,132 @@ cdef class Cache:
             self.store(key, value, None, None, True)
         for key, value in kwargs.items():
             self.store(key, value, None, None, True)
+
+    # --- leaving ---------------------------------------------------------------------------------------------
+
+    cdef void settle(self) noexcept:
+        """Empty limbo: release what left, and tell the listener. Each round leaves everything consistent."""
+        cdef pc_cause cause = PC_CAUSE_SIZE
+        cdef uint32_t slot
+        cdef object key = None, value = None
+        while True:
+            key = value = None  # what the last round released dies here, between two whole steps
+            self.lock()
+            slot = pc_cache_collect(&self.core, &cause)
+            if slot != PC_NIL:
+                key, value = <object>self.at(slot).key, <object>self.at(slot).value
+                Py_DECREF(key)  # the slot's references; key and value hold others
+                Py_DECREF(value)
+                pc_slots_give(&self.core.slots, slot)
+                self.account(cause)
+            self.unlock()
+            if slot == PC_NIL:
+                return
+            if self.on_remove is not None and cause != PC_CAUSE_REJECTED:
+                self.notify(key, value, CAUSES[<int>cause])
+
+    cdef void account(self, pc_cause cause) noexcept:
+        if cause == PC_CAUSE_SIZE:
+            self.evictions += 1
+        elif cause == PC_CAUSE_EXPIRED:
+            self.expirations += 1
+        elif cause == PC_CAUSE_REJECTED:
+            self.rejections += 1
+
+    cdef void notify(self, object key, object value, object cause) noexcept:
+        """Call the listener; what it raises goes to ``sys.unraisablehook`` and never to whoever used the cache."""
+        self.on_remove(key, value, cause)
+
+    cdef object take(self, object key, object default):
+        """Remove a key and return its value, or ``default``."""
+        cdef uint64_t now = self.now_if_timed()
+        cdef uint32_t hash = self.hash_of(key)
+        cdef uint32_t slot
+        self.lock()
+        try:
+            slot = self.find_live(key, hash, now)
+            if slot != PC_NIL:
+                default = <object>self.at(slot).value
+                pc_cache_remove(&self.core, slot, PC_CAUSE_EXPLICIT)
+        finally:
+            self.unlock()
+        self.settle()
+        return default
+
+    def delete(self, key, /):
+        """Remove a key; say whether it was there.
+
+        >>> Cache().delete("absent")
+        False
+        """
+        return self.take(key, MISSING) is not MISSING
+
+    def __delitem__(self, key):
+        if self.take(key, MISSING) is MISSING:
+            raise KeyError(key)
+
+    def pop(self, key, default=MISSING, /):
+        """Remove a key and return its value, or ``default``; without one raise KeyError."""
+        value = self.take(key, default)
+        if value is MISSING:
+            raise KeyError(key)
+        return value
+
+    def popitem(self):
+        """Remove the entry that would be evicted next and return ``(key, value)``; KeyError when empty."""
+        cdef object key = None, value = None
+        cdef pc_policy_walk walk
+        cdef uint32_t slot
+        self.expire()
+        self.lock()
+        walk = pc_policy_walk_from(&self.core.policy, False)
+        slot = pc_policy_walk_next(&self.core.policy, &walk)
+        if slot != PC_NIL:
+            key, value = <object>self.at(slot).key, <object>self.at(slot).value
+            pc_cache_remove(&self.core, slot, PC_CAUSE_EXPLICIT)
+        self.unlock()
+        self.settle()
+        if slot == PC_NIL:
+            raise KeyError("the cache is empty")
+        return key, value
+
+    def clear(self):
+        """Remove all entries, in one step: what their release runs finds an empty cache."""
+        cdef pc_slots gone
+        self.lock()
+        pc_cache_detach(&self.core, &gone)
+        self.unlock()
+        self.release(&gone)
+
+    cdef void release(self, pc_slots *gone) noexcept:
+        """Release the entries of detached slots and tell the listener of each."""
+        cdef uint32_t slot
+        for slot in range(gone.used if self.on_remove is not None else 0):
+            if payload(gone, slot).key != NULL:
+                self.notify(<object>payload(gone, slot).key, <object>payload(gone, slot).value, "explicit")
+        drop(gone)
+
+    def expire(self):
+        """Remove what has ended and return how many entries that were."""
+        cdef uint64_t now = self.now_if_timed(), before = self.expirations
+        cdef uint32_t slot
+        self.lock()
+        for slot in range(self.core.slots.used if now else 0):
+            if pc_cache_holds(&self.core, slot) and pc_cache_expired(&self.core, slot, now):
+                pc_cache_remove(&self.core, slot, PC_CAUSE_EXPIRED)
+        self.unlock()
+        self.settle()
+        return self.expirations - before
+
+    def resize(self, capacity):
+        """Change the bound (entries, weight or bytes, whichever the cache has), evicting at once what is too much."""
+        cdef uint64_t limit = (bytes_of("maxbytes", capacity) if isinstance(capacity, str) and self.weigher is not None
+                               else bound("maxsize" if self.weigher is None else "maxweight", capacity, PC_UNBOUNDED))
+        self.lock()
+        status = pc_cache_resize(&self.core, limit)
+        self.unlock()
+        self.settle()
+        check(status)
 
     # --- looking around --------------------------------------------------------------------------------------
 
@@ -662,11 +727,18 @@ cdef class Cache:
 
     @policy.setter
     def policy(self, name):
-        check(pc_cache_set_mode(&self.core, mode_of(name)))
+        cdef pc_mode mode = mode_of(name)
+        self.lock()
+        status = pc_cache_set_mode(&self.core, mode)
+        self.unlock()
+        check(status)
 
     def policy_state(self):
         """Return why the policy does what it does, as a ``PolicyState``."""
-        cdef pc_policy_state state = pc_policy_explain(&self.core.policy)
+        cdef pc_policy_state state
+        self.lock()
+        state = pc_policy_explain(&self.core.policy)
+        self.unlock()
         duel = state.sample_rate != 0
         return PolicyState(
             policy=self.policy, arm=ARMS[state.arm], window=state.window_weight, window_room=state.window_room,
@@ -687,14 +759,19 @@ cdef class Cache:
     cdef list ranked(self, uint32_t n, bint hottest_first):
         cdef list keys = []
         cdef uint64_t now = self.now()
-        cdef pc_policy_walk walk = pc_policy_walk_from(&self.core.policy, hottest_first)
         cdef uint32_t slot
-        while len(keys) < n:
-            slot = pc_policy_walk_next(&self.core.policy, &walk)
-            if slot == PC_NIL:
-                break
-            if not pc_cache_expired(&self.core, slot, now):
-                keys.append(<object>self.at(slot).key)  # appending runs no collection
+        cdef pc_policy_walk walk
+        self.lock()
+        try:
+            walk = pc_policy_walk_from(&self.core.policy, hottest_first)
+            while len(keys) < n:
+                slot = pc_policy_walk_next(&self.core.policy, &walk)
+                if slot == PC_NIL:
+                    break
+                if not pc_cache_expired(&self.core, slot, now):
+                    keys.append(<object>self.at(slot).key)  # appending runs no collection
+        finally:
+            self.unlock()
         return keys
 
     def explain(self, key, /):
@@ -705,21 +782,28 @@ cdef class Cache:
         >>> cache.explain("a").state, cache.explain("b").state, cache.explain("c").state
         ('evicted', 'present', 'unknown')
         """
-        cdef uint32_t slot = self.find_live(key), hash = self.hash_of(key)
-        cdef uint32_t age = pc_policy_ghost_age(&self.core.policy, hash)
-        cdef pc_cause cause
-        state = "unknown"
+        cdef uint64_t now = self.now(), deadline = PC_NEVER
+        cdef uint32_t hash = self.hash_of(key), age = PC_NIL
+        cdef uint32_t slot
+        cdef pc_cause cause = PC_CAUSE_SIZE
+        cdef bint departed = False
+        self.lock()
+        try:
+            slot = self.find_live(key, hash, now)
+            if slot != PC_NIL and pc_cache_timed(&self.core, slot):
+                deadline = pc_slots_life(&self.core.slots, slot).deadline
+            departed = pc_cache_departure(&self.core, hash, &cause)
+            age = pc_policy_ghost_age(&self.core.policy, hash)
+            frequency = pc_policy_frequency(&self.core.policy, hash)
+        finally:
+            self.unlock()
+        self.settle()
         if slot != PC_NIL:
-            state = "present"
-        elif pc_cache_departure(&self.core, hash, &cause):
-            state = ("evicted", "expired", "removed", "rejected")[<int>cause]
-        elif age != PC_NIL:
-            state = "evicted"
-        return Explanation(
-            state=state, frequency=pc_policy_frequency(&self.core.policy, hash),
-            misses_ago=None if slot != PC_NIL or age == PC_NIL else age,
-            expires_in=self.expires_in(key) if state == "present" else None,
-        )
+            left = None if deadline == PC_NEVER else (deadline - now) / <double>PC_SECOND
+            return Explanation("present", frequency, None, left)
+        known = ("evicted", "expired", "removed", "rejected")[<int>cause] if departed else "unknown"
+        state = "evicted" if age != PC_NIL and not departed else known
+        return Explanation(state, frequency, None if age == PC_NIL else age, None)
 
     # --- copying ---------------------------------------------------------------------------------------------
 
@@ -743,32 +827,51 @@ cdef class Cache:
 
     cdef list saved(self):
         cdef list slots = [], entries = []
-        cdef uint64_t now = self.now(), version = self.core.version
-        cdef pc_policy_walk walk = pc_policy_walk_from(&self.core.policy, False)
-        cdef uint32_t slot = pc_policy_walk_next(&self.core.policy, &walk)
-        while slot != PC_NIL:
-            slots.append(slot)  # ints: no collection can run before the walk is over
+        cdef uint64_t now = self.now(), version
+        cdef uint32_t slot
+        cdef pc_policy_walk walk
+        self.lock()
+        try:
+            version = self.core.version
+            walk = pc_policy_walk_from(&self.core.policy, False)
             slot = pc_policy_walk_next(&self.core.policy, &walk)
+            while slot != PC_NIL:
+                slots.append(slot)  # ints: no collection can run before the walk is over
+                slot = pc_policy_walk_next(&self.core.policy, &walk)
+        finally:
+            self.unlock()
         for slot in slots:
-            if self.core.version != version:
-                raise RuntimeError("cache changed while it was copied")
-            if not pc_cache_expired(&self.core, slot, now):
-                entries.append(self.saved_entry(slot, now))
+            entry_of_slot = self.saved_entry(slot, now, version)
+            if entry_of_slot is not None:
+                entries.append(entry_of_slot)
         return entries
 
-    cdef tuple saved_entry(self, uint32_t slot, uint64_t now):
-        cdef entry *e = self.at(slot)
-        cdef object key = <object>e.key, value = <object>e.value
+    cdef tuple saved_entry(self, uint32_t slot, uint64_t now, uint64_t version):
+        """One entry as ``restore`` takes it, or None when it has ended."""
+        cdef object key = None, value = None
         cdef uint64_t deadline = PC_NEVER, grant = 0, end = PC_NEVER
-        if pc_cache_timed(&self.core, slot):
-            deadline = end = pc_slots_life(&self.core.slots, slot).deadline
-            if self.core.slots.idle.size and pc_slots_idle(&self.core.slots, slot).grant:
-                grant, end = pc_slots_idle(&self.core.slots, slot).grant, pc_slots_idle(&self.core.slots, slot).end
-        cdef uint32_t hash = pc_slots_node(&self.core.slots, slot).hash
-        cdef uint32_t weight = pc_slots_weight(&self.core.slots, slot)[0] if self.core.slots.weight.size else 1
-        return (key, value, weight, pc_slots_node(&self.core.slots, slot).queue,
-                pc_policy_frequency(&self.core.policy, hash),
-                None if deadline == PC_NEVER else deadline - now, grant, None if end == PC_NEVER else end - now)
+        cdef uint32_t hash = 0, weight = 1
+        cdef unsigned int queue = 0, frequency = 0
+        self.lock()
+        cdef bint same = self.core.version == version
+        if same:
+            key, value = <object>self.at(slot).key, <object>self.at(slot).value
+            queue = pc_slots_node(&self.core.slots, slot).queue
+            hash = pc_slots_node(&self.core.slots, slot).hash
+            frequency = pc_policy_frequency(&self.core.policy, hash)
+            if self.core.slots.weight.size:
+                weight = pc_slots_weight(&self.core.slots, slot)[0]
+            if pc_cache_timed(&self.core, slot):
+                deadline = end = pc_slots_life(&self.core.slots, slot).deadline
+                if self.core.slots.idle.size and pc_slots_idle(&self.core.slots, slot).grant:
+                    grant, end = pc_slots_idle(&self.core.slots, slot).grant, pc_slots_idle(&self.core.slots, slot).end
+        self.unlock()
+        if not same:
+            raise RuntimeError("cache changed while it was copied")
+        if deadline <= now:
+            return None
+        return (key, value, weight, queue, frequency, None if deadline == PC_NEVER else deadline - now, grant,
+                None if end == PC_NEVER else end - now)
 
     def __setstate__(self, state):
         arguments, entries, attributes = state
@@ -789,22 +892,30 @@ cdef class Cache:
         cdef uint64_t deadline = PC_NEVER if remaining is None else now + <uint64_t>remaining
         cdef uint64_t end = PC_NEVER if rest is None else now + <uint64_t>rest
         cdef uint32_t hash = self.hash_of(key)
-        if self.find(key, hash) != PC_NIL:
-            return 0  # two keys have become equal
-        check(pc_cache_reserve(&self.core, now, deadline != PC_NEVER, grant != 0))
-        cdef uint32_t slot = pc_cache_restore(&self.core, hash, weight, queue, frequency)
-        self.fill(slot, key, value)
-        pc_cache_set_life(&self.core, slot, deadline, grant, end)
+        cdef uint32_t slot
+        self.lock()
+        try:
+            if self.find(key, hash) == PC_NIL:  # else two keys have become equal
+                check(pc_cache_reserve(&self.core, now, deadline != PC_NEVER, grant != 0))
+                slot = pc_cache_restore(&self.core, hash, weight, queue, frequency)
+                self.fill(slot, key, value)
+                pc_cache_set_life(&self.core, slot, deadline, grant, end)
+        finally:
+            self.unlock()
         self.settle()
         return 0
 
     def _check(self):
         """Verify every invariant of the structure, O(n); AssertionError when one does not hold."""
-        assert pc_cache_valid(&self.core), "index, list, limbo and weights disagree"
-        assert pc_cache_weight(&self.core) <= self.core.capacity, "over the bound"
         cdef uint32_t slot
-        for slot in range(self.core.slots.used):
-            assert (self.at(slot).key != NULL) == pc_slots_in_use(&self.core.slots, slot), "slots and references disagree"
+        self.lock()
+        try:
+            assert pc_cache_valid(&self.core), "index, policy, wheel, limbo and weights disagree"
+            assert pc_cache_weight(&self.core) <= self.core.capacity, "over the bound"
+            for slot in range(self.core.slots.used):
+                assert (self.at(slot).key != NULL) == pc_slots_in_use(&self.core.slots, slot), "a slot without references"
+        finally:
+            self.unlock()
 
 
 # --- iteration -----------------------------------------------------------------------------------------------
@@ -829,25 +940,25 @@ cdef class CacheIterator:
 
     def __next__(self):
         cdef Cache cache = self.cache
+        cdef object key = None, value = None
+        cdef bint changed = False, found = False
         if cache is None:
             raise StopIteration
-        cdef uint64_t now = cache.now() if cache.core.slots.life.size else 0
-        if cache.core.changes != self.changes:
-            raise RuntimeError("cache changed during iteration")
-        while self.slot < cache.core.slots.used:
+        cdef uint64_t now = cache.now_if_timed()
+        cache.lock()
+        changed = cache.core.changes != self.changes
+        while not changed and not found and self.slot < cache.core.slots.used:
+            found = pc_cache_holds(&cache.core, self.slot) and not pc_cache_expired(&cache.core, self.slot, now)
+            if found:
+                key, value = <object>cache.at(self.slot).key, <object>cache.at(self.slot).value
             self.slot += 1
-            if pc_cache_holds(&cache.core, self.slot - 1) and not pc_cache_expired(&cache.core, self.slot - 1, now):
-                return self.item(cache.at(self.slot - 1))
-        self.cache = None
-        raise StopIteration
-
-    cdef object item(self, entry *e):
-        if self.kind == KEYS:
-            return <object>e.key
-        if self.kind == VALUES:
-            return <object>e.value
-        key, value = <object>e.key, <object>e.value  # held before the tuple's allocation can run a collection
-        return key, value
+        cache.unlock()
+        if changed:
+            raise RuntimeError("cache changed during iteration")
+        if not found:
+            self.cache = None
+            raise StopIteration
+        return key if self.kind == KEYS else value if self.kind == VALUES else (key, value)
 
 
 class CacheKeys(KeysView):

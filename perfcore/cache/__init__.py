@@ -13,6 +13,7 @@ __all__ = ["Cache", "CacheStats", "DiskCache", "codec"]
 __getattr__, __dir__ = lazy(
     __name__,
     {
+        "perfcore.cache": ["codec"],
         "perfcore._native.cache": ["Cache", "CacheStats"],
         "perfcore.cache.disk": ["DiskCache"],
     },

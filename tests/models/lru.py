@@ -25,10 +25,10 @@ class ModelLRU:
         return self.entries[key][0]
 
     def set(self, key, value, ttl=None):
+        self.expire()  # as the native cache does before it makes room
         if self.capacity == 0 or self.weigher(key, value) > self.capacity:
             self.entries.pop(key, None)
             return
-        self.expire()  # as the native cache does, of which this is a model, before it makes room
         self.entries[key] = (value, None if ttl is None else self.now + ttl)
         self.entries.move_to_end(key)
         self.evict()
@@ -58,6 +58,8 @@ class ModelLRU:
     def resize(self, capacity):
         self.capacity = capacity
         self.evict()
+        if capacity == 0:
+            self.entries.clear()
 
     def items(self):
         return {key: value for key, (value, end) in self.entries.items() if end is None or end > self.now}

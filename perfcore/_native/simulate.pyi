@@ -1,0 +1,30 @@
+from typing import Final, Literal, final
+
+from typing_extensions import Buffer, disjoint_base
+
+__all__ = ["ARMS", "POLICIES", "Numbering", "Replay"]
+
+POLICIES: Final[tuple[str, ...]]
+ARMS: Final[tuple[str, ...]]
+
+@final
+@disjoint_base
+class Numbering:
+    def __init__(self, seed: int = 0) -> None: ...
+    def __len__(self) -> int: ...
+    def number(self, ids: Buffer, numbers: Buffer, /) -> None: ...
+
+@final
+@disjoint_base
+class Replay:
+    def __init__(
+        self,
+        policy: Literal["lru", "lfu", "random", "adaptive"],
+        capacity: int,
+        ids: int,
+        weighted: bool,
+        seed: int,
+    ) -> None: ...
+    def feed(self, ids: Buffer, weights: Buffer | None = None, /) -> None: ...
+    def counts(self) -> tuple[int, int, int, int, int]: ...
+    def state(self) -> tuple[str, int]: ...
