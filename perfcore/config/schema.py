@@ -1,0 +1,260 @@
+"""The canonical configuration: frozen structs with one place for each setting.
+
+Sizes are bytes, durations seconds, percentages 0-100. How else a setting may be spelled is
+``spellings.py``'s business, how it is read ``fields.py``'s, and where the values come from ``loading.py``'s.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+from perfcore.units import parse_duration, parse_size
+
+__all__ = [
+    "Alert",
+    "Alerts",
+    "CacheConfig",
+    "DiskLayer",
+    "DistributedLayer",
+    "LatencyAlert",
+    "Layers",
+    "LoadAlert",
+    "MemoryLayer",
+    "Monitoring",
+    "Optimization",
+    "Parsing",
+    "PerformanceConfig",
+    "Policies",
+    "Pool",
+    "Queue",
+    "Queues",
+    "Section",
+    "Workers",
+]
+
+KB, MB, GB = 1 << 10, 1 << 20, 1 << 30
+
+# a password has no business in what status(), explain() and repr() show
+_NODE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
+
+
+def _read_directory(value: str | os.PathLike[str]) -> str | bytes:
+    if "\0" in str(value):
+        raise ValueError("Expected a path without NUL characters")
+    return os.path.expanduser(value)  # noqa: PTH111 - pathlib's raises for a user without a home
+
+
+def _read_compression(value: object) -> object:
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
+def _read_invalidation(value: object) -> object:
+    return "dependency" if value == "dependency-based" else value
+
+
+def _read_nodes(value: object) -> object:
+    nodes = value if isinstance(value, list | tuple) else ()
+    if not all(_NODE.fullmatch(node) for node in nodes if isinstance(node, str)):
+        raise ValueError("Expected each node as `host` or `host:port`, without scheme or password")
+    return value
+
+
+# A type carries the function that reads what people write for it ("read") and what that accepts.
+Size = Annotated[int, Meta(ge=1, extra={"read": parse_size, "accepts": "int | str"})]
+Seconds = Annotated[float, Meta(gt=0, extra={"read": parse_duration, "accepts": "float"})]
+Directory = Annotated[str, Meta(min_length=1, extra={"read": _read_directory, "accepts": "str"})]
+Compression = Annotated[Literal["off", "on", "adaptive"], Meta(extra={"read": _read_compression})]
+Invalidation = Annotated[Literal["ttl", "dependency", "manual"], Meta(extra={"read": _read_invalidation})]
+Percent = Annotated[float, Meta(ge=0, le=100)]
+Ratio = Annotated[float, Meta(ge=0, le=1)]
+Count = Annotated[int, Meta(ge=1)]
+Nodes = Annotated[tuple[str, ...], Meta(extra={"read": _read_nodes})]
+
+Level = Literal["conservative", "balanced", "aggressive"]
+Strategy = Literal["lru", "lfu", "random", "adaptive"]
+Action = Literal["scale_workers", "trigger_gc", "enable_fast_path"]
+
+
+class Section(Struct, frozen=True, forbid_unknown_fields=True):
+    """Base of every part of the configuration."""
+
+
+class Optimization(Section, frozen=True, kw_only=True):
+    """How far perfcore goes on its own; ``level`` sets the defaults of ``levels.py``."""
+
+    level: Level = "balanced"
+    enable_precompilation: bool = False
+    enable_code_splitting: bool = True
+    enable_tree_shaking: bool = True
+
+
+class MemoryLayer(Section, frozen=True, kw_only=True):
+    """The first tier: at most ``max_size`` bytes in this process; ``ttl`` None keeps values until evicted."""
+
+    enabled: bool = True
+    max_size: Size = 256 * MB
+    strategy: Strategy = "adaptive"
+    ttl: Seconds | None = None
+
+
+class DiskLayer(Section, frozen=True, kw_only=True):
+    """The second tier; ``directory`` None is the user's cache directory."""
+
+    enabled: bool = False
+    directory: Directory | None = None
+    max_size: Size = 1 * GB
+    compression: Compression = "adaptive"
+    durability: Literal["relaxed", "commit", "sync"] = "relaxed"
+    ttl: Seconds | None = None
+
+
+class DistributedLayer(Section, frozen=True, kw_only=True):
+    """The third tier, a Valkey or Redis cluster; ``replication_factor`` None accepts any."""
+
+    enabled: bool = False
+    nodes: Nodes = ()
+    replication_factor: Count | None = None
+    ttl: Seconds | None = None
+
+    def __post_init__(self) -> None:
+        if self.enabled and not self.nodes:
+            raise ValueError("Expected at least one of `nodes`")
+
+
+class Layers(Section, frozen=True, kw_only=True):
+    """The tiers of the cache, fastest first."""
+
+    memory: MemoryLayer = field(default_factory=MemoryLayer)
+    disk: DiskLayer = field(default_factory=DiskLayer)
+    distributed: DistributedLayer = field(default_factory=DistributedLayer)
+
+
+class Policies(Section, frozen=True, kw_only=True):
+    """What all tiers share: when a value ends, and what is loaded before it is asked for."""
+
+    invalidation: Invalidation = "ttl"
+    warmup: Literal["eager", "lazy", "predictive"] = "lazy"
+
+
+class CacheConfig(Section, frozen=True, kw_only=True):
+    """The guide's ``CacheConfig``: layers and policies."""
+
+    enabled: bool = True
+    layers: Layers = field(default_factory=Layers)
+    policies: Policies = field(default_factory=Policies)
+
+
+class Alert(Section, frozen=True, kw_only=True):
+    """A rule: ``action`` above ``threshold``; without a threshold there is no rule."""
+
+    threshold: float | None = None
+    action: Action | None = None
+
+    def __post_init__(self) -> None:
+        if self.action is not None and self.threshold is None:
+            raise ValueError("Expected a `threshold` for the `action`")
+
+
+class LoadAlert(Alert, frozen=True, kw_only=True):
+    """A rule on a load in percent."""
+
+    threshold: Percent | None = None
+
+
+class LatencyAlert(Alert, frozen=True, kw_only=True):
+    """A rule on a time in seconds."""
+
+    threshold: Seconds | None = None
+
+
+class Alerts(Section, frozen=True, kw_only=True):
+    """The rules that ``monitoring.alerts`` and ``monitoring.thresholds`` can name."""
+
+    cpu: LoadAlert = field(default_factory=LoadAlert)
+    memory: LoadAlert = field(default_factory=LoadAlert)
+    latency: LatencyAlert = field(default_factory=LatencyAlert)
+
+
+class Monitoring(Section, frozen=True, kw_only=True):
+    """Metrics every ``interval`` seconds, alerts, profiles of a ``sampling_rate`` (0-1) of the calls."""
+
+    enabled: bool = False
+    interval: Seconds = 5.0
+    enable_metrics: bool = True
+    enable_alerts: bool = False
+    enable_profiling: bool = False
+    enable_tracing: bool = False
+    sampling_rate: Ratio = 0.1
+    alerts: Alerts = field(default_factory=Alerts)
+
+
+class Pool(Section, frozen=True, kw_only=True):
+    """How many workers there are, at least and at most."""
+
+    min: Count = 2
+    max: Count = 8
+    scaling: Literal["adaptive", "fixed"] = "adaptive"
+
+    def __post_init__(self) -> None:
+        if self.min > self.max:
+            raise ValueError(f"Expected `min` <= `max`, got {self.min} and {self.max}")
+
+
+class Queue(Section, frozen=True, kw_only=True):
+    """One priority and the number of tasks that may wait there."""
+
+    priority: int = 5
+    max_size: Count = 500
+
+
+class Queues(Section, frozen=True, kw_only=True):
+    """The three queues of the guide."""
+
+    high: Queue = Queue(priority=10, max_size=100)
+    normal: Queue = Queue(priority=5, max_size=500)
+    low: Queue = Queue(priority=1, max_size=1000)
+
+
+class Workers(Section, frozen=True, kw_only=True):
+    """The worker pool and its queues."""
+
+    enabled: bool = False
+    pool: Pool = field(default_factory=Pool)
+    queues: Queues = field(default_factory=Queues)
+
+
+class Parsing(Section, frozen=True, kw_only=True):
+    """The options of :func:`.optimize_for_performance`, whose disk tier is as ``layers.disk`` says."""
+
+    enable_parse_cache: bool = True
+    cache_size: Size = 256 * MB
+    cache_ttl: Seconds | None = None
+    enable_batching: bool = True
+    batch_size: Count = 50
+    max_concurrency: Count | None = 4
+    enable_memory_optimization: bool = True
+    gc_threshold: Ratio = 0.8
+    enable_stream_processing: bool = True
+    buffer_size: Size = 64 * KB
+    max_file_size: Size = 10 * MB
+    max_parse_time: Seconds = 30.0
+
+
+class PerformanceConfig(Section, frozen=True, kw_only=True):
+    """Every setting of perfcore, validated and in its one canonical place.
+
+    A struct checks nothing when it is built by hand; :func:`perfcore.config.load` does.
+
+    >>> PerformanceConfig().caching.layers.memory.max_size
+    268435456
+    """
+
+    optimization: Optimization = field(default_factory=Optimization)
+    caching: CacheConfig = field(default_factory=CacheConfig)
+    parsing: Parsing = field(default_factory=Parsing)
+    monitoring: Monitoring = field(default_factory=Monitoring)
+    workers: Workers = field(default_factory=Workers)

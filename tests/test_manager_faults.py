@@ -1,0 +1,152 @@
+"""Parts that are slow, or fail to be built or to close, do not take the others with them.
+
+The parts are stand-ins: a real one that fails or waits cannot be had on demand.
+"""
+
+import logging
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from perfcore import ConfigError, PerformanceManager
+from perfcore import manager as manager_module
+from perfcore.parts import PARTS
+
+
+class Recorder:
+    """A part that notes when it is closed, and may fail to."""
+
+    def __init__(self, name, log, error=None):
+        self.name, self.log, self.error = name, log, error
+
+    def close(self):
+        self.log.append(self.name)
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.fixture
+def parts(monkeypatch):
+    """Return a function that replaces the parts: ``broken`` ones cannot be built, ``errors`` not closed."""
+
+    def install(log, errors=(), broken=(), seconds=0.0):
+        def build(part):
+            def make(config):
+                time.sleep(seconds)
+                if part.name in broken:
+                    raise broken[part.name]
+                return Recorder(part.name, log, dict(errors).get(part.name))
+
+            return make
+
+        monkeypatch.setattr(
+            manager_module,
+            "PARTS",
+            [replace(part, wanted=lambda c: True, build=build(part)) for part in PARTS],
+        )
+
+    return install
+
+
+EAGER = {"optimization": {"enable_code_splitting": False}}
+
+
+def test_parts_are_closed_in_the_opposite_order_also_when_some_fail(parts):
+    log, errors = [], {"parser": RuntimeError("parser"), "memory": OSError("memory")}
+    parts(log, errors)
+    manager = PerformanceManager(EAGER).start()
+    with pytest.raises(ExceptionGroup, match="parts of the manager failed to close") as caught:
+        manager.close()
+    assert log == ["parser", "disk", "memory"]
+    assert list(caught.value.exceptions) == [errors["parser"], errors["memory"]]
+    manager.close()
+    assert len(log) == 3
+
+
+def test_they_are_closed_in_the_order_of_their_use(parts):
+    log = []
+    parts(log)
+    with PerformanceManager() as manager:
+        _ = manager.parser, manager.memory
+    assert log == ["memory", "parser"]
+
+
+async def test_an_interrupt_while_closing_does_not_leave_the_other_parts_open(parts):
+    log = []
+    parts(log, {"parser": KeyboardInterrupt()})
+    manager = await PerformanceManager(EAGER).initialize()
+    with pytest.raises(BaseExceptionGroup) as caught:
+        await manager.aclose()
+    assert log == ["parser", "disk", "memory"]
+    assert not isinstance(caught.value, ExceptionGroup)
+
+
+def test_an_error_in_the_body_is_kept_when_closing_fails_too(parts):
+    parts([], {"parser": RuntimeError("parser")})
+    with pytest.raises(ExceptionGroup) as caught, PerformanceManager(EAGER):
+        raise LookupError("body")
+    assert isinstance(caught.value.__context__, LookupError)
+
+
+def test_a_start_that_fails_closes_what_it_had_built(parts):
+    log: list[str] = []
+    parts(log, broken={"parser": ImportError("no grammar")})
+    manager = PerformanceManager(EAGER)
+    with pytest.raises(ImportError, match="no grammar"):
+        manager.start()
+    assert log == ["disk", "memory"]
+    assert manager.status().state == "closed"
+
+
+def test_a_part_that_failed_is_tried_again_and_the_status_tells(parts):
+    broken = {"parser": ImportError("no grammar")}
+    parts([], broken=broken)
+    with PerformanceManager() as manager:
+        with pytest.raises(ImportError):
+            _ = manager.parser
+        status = manager.status().parts["parser"]
+        assert (status.state, status.detail) == ("failed", "ImportError: no grammar")
+        broken.clear()
+        assert isinstance(manager.parser, Recorder)
+        assert manager.status().parts["parser"].state == "running"
+
+
+def test_a_tier_that_failed_is_replaced_by_one_that_stores_nothing(parts, caplog):
+    parts([], broken={"disk": OSError("no space left")})
+    with caplog.at_level(logging.WARNING, "perfcore"), PerformanceManager() as manager:
+        manager.disk.set("a", 1)
+        assert manager.disk.get("a") is None
+        status = manager.status()
+        assert (status.parts["disk"].state, status.tiers) == ("failed", ("memory",))
+    assert caplog.messages == ["going on without the disk tier: OSError: no space left"]
+
+
+def test_a_part_that_refuses_its_options_is_a_configuration_error(parts):
+    parts([], broken={"disk": ValueError("maxbytes must be at least 1 MB")})
+    with (
+        PerformanceManager() as manager,
+        pytest.raises(ConfigError, match="the disk part cannot be built: maxbytes must be at least 1 MB"),
+    ):
+        _ = manager.disk
+
+
+def test_a_tier_whose_package_is_missing_is_not_passed_over(parts):
+    parts([], broken={"disk": ImportError("No module named 'lmdb'")})
+    with PerformanceManager() as manager, pytest.raises(ImportError, match="lmdb"):
+        _ = manager.disk
+
+
+def test_threads_that_ask_at_once_for_a_part_that_takes_long_get_one(parts):
+    parts(log := [], seconds=0.05)
+    with PerformanceManager() as manager:
+        found = []
+        threads = [threading.Thread(target=lambda: found.append(manager.parser)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert {id(part) for part in found} == {id(manager.parser)}
+        assert len(found) == 8
+    assert log == ["parser"]
