@@ -49,6 +49,20 @@ EXTENSIONS = {
         "table",
         "wheel",
     ),
+    "simulate": (
+        "alloc",
+        "dense",
+        "duel",
+        "ghost",
+        "ids",
+        "list",
+        "policy",
+        "queues",
+        "recency",
+        "replay",
+        "sketch",
+        "slots",
+    ),
 }
 
 

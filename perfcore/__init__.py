@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from perfcore.errors import CodecError, ConfigError, MissingExtraError, PerfcoreError
     from perfcore.manager import PerformanceManager
     from perfcore.parsing import optimize_for_performance
+    from perfcore.simulation import SimulationResult, simulate
 
 __all__ = [
     "Cache",
@@ -24,8 +25,10 @@ __all__ = [
     "PerfcoreError",
     "PerformanceConfig",
     "PerformanceManager",
+    "SimulationResult",
     "__version__",
     "optimize_for_performance",
+    "simulate",
 ]
 
 __getattr__, __dir__ = lazy(
@@ -36,5 +39,6 @@ __getattr__, __dir__ = lazy(
         "perfcore.errors": ["CodecError", "ConfigError", "MissingExtraError", "PerfcoreError"],
         "perfcore.manager": ["PerformanceManager"],
         "perfcore.parsing": ["optimize_for_performance"],
+        "perfcore.simulation": ["SimulationResult", "simulate"],
     },
 )

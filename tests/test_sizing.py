@@ -103,3 +103,12 @@ def test_a_weight_fits_in_what_a_cache_can_note():
     assert weigh("key", [bytes(1 << 20)] * 3) < HEAVIEST
     huge = [[bytearray(0)] * (1 << 16) for _ in range(64)] * 100_000
     assert weigh("key", huge) <= HEAVIEST
+
+
+def test_an_array_weighs_its_bytes_also_as_a_view():
+    import numpy as np
+
+    array = np.zeros(100_000)
+    assert 800_000 < weigh("k", array) < 810_000
+    assert 800_000 <= weigh("k", array[:]) < 810_000
+    assert weigh("k", memoryview(array)) >= 800_000
