@@ -43,9 +43,15 @@ def _bytes(found: Any, seen: set[int]) -> float:
     seen.add(id(found))
     size = float(ENTRY)
     with suppress(Exception):  # its own code failed, or another thread changed it: it counts for less
-        size = float(getsizeof(found))
+        size = float(_own(found))
         size += _bytes_inside(*_members(found), seen)
     return size
+
+
+def _own(found: Any) -> int:
+    """Return the bytes of an object without what it refers to; a view of an array counts as what it shows."""
+    shown = getattr(found, "nbytes", 0)
+    return max(getsizeof(found), shown) if type(shown) is int else getsizeof(found)
 
 
 def _bytes_inside(members: Iterable[Any], count: int, seen: set[int]) -> float:

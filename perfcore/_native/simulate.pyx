@@ -9,7 +9,7 @@ from perfcore._native.c.policy cimport pc_mode, pc_policy_state
 from perfcore._native.c.replay cimport *
 from perfcore._native.errors cimport check
 
-__all__ = ["ARMS", "POLICIES", "Numbering", "Replay"]
+__all__ = ["ARMS", "POLICIES", "Numbering", "Replay", "distinct"]
 
 POLICIES = ("lru", "lfu", "random", "adaptive")  # indexed by pc_mode
 ARMS = ("lirs", "tiny20", "lru", "tiny1")  # indexed by pc_arm
@@ -101,6 +101,29 @@ cdef class Replay:
         """Return the arm that is played and how often it changed."""
         cdef pc_policy_state state = pc_replay_explain(&self.core)
         return ARMS[state.arm], state.switches
+
+
+def distinct(const uint32_t[::1] ids not None, uint32_t bound, /):
+    """Return how many different ids there are; all of them are below ``bound``.
+
+    >>> from array import array
+    >>> distinct(array("I", [5, 0, 5]), 6)
+    2
+    """
+    cdef size_t count = ids.shape[0], i
+    cdef uint32_t found = 0
+    if count == 0:
+        return 0
+    if largest(&ids[0], count) >= bound:
+        raise ValueError(f"every id must be below {bound}")
+    cdef const uint32_t *at = &ids[0]
+    cdef bytearray flags = bytearray(bound)
+    cdef unsigned char *seen = flags
+    with nogil:
+        for i in range(count):
+            found += not seen[at[i]]
+            seen[at[i]] = 1
+    return found
 
 
 cdef uint32_t largest(const uint32_t *ids, size_t count) noexcept nogil:

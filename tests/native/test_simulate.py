@@ -1,4 +1,4 @@
-"""Simulated caches: exact where exactness is defined, near the best known policy elsewhere, strict about input."""
+"""Simulated caches: exact where that is defined, near the best known policy elsewhere, strict about input."""
 
 import subprocess
 import sys
