@@ -46,6 +46,10 @@ tsan: build/tsan/.built  ## the C tests and the threaded native tests under the 
 	    LD_PRELOAD="$$($(CC) -print-file-name=libtsan.so)" \
 	    ../../$(PYTEST) -c ../../pyproject.toml --rootdir ../.. ../../tests/native -k "thread" -p no:cacheprovider
 
+free-threaded: build/free-threaded/.built  ## the native tests on a CPython without the GIL (built once if there is none)
+	cd build/free-threaded && PYTHONPATH=. PYTHON_GIL=0 bin/python -m pytest -c ../../pyproject.toml --rootdir ../.. \
+	    ../../tests/native ../../tests/conformance -p no:cacheprovider
+
 prove: dev  ## the long form of the slow proofs
 	PERFCORE_PROVE=1 $(PYTEST) tests -m "not chaos"
 
@@ -90,4 +94,13 @@ build/%/.built: $(NATIVE_SOURCES) $(wildcard perfcore/*.py perfcore/*/*.py perfc
 	PERFCORE_BUILD=$* $(PY) setup.py -q build --build-base build/$*-work --build-lib build/$*
 	@touch $@
 
-.PHONY: help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev
+# numpy and psutil have wheels for 3.13t; msgspec, lmdb and zstandard do not, and nothing that needs them is tested there.
+build/free-threaded/.built: $(NATIVE_SOURCES) $(wildcard perfcore/*.py perfcore/*/*.py)
+	@mkdir -p build/free-threaded
+	test -x build/free-threaded/bin/python || "$$(tools/free-threaded-python)" -m venv build/free-threaded
+	build/free-threaded/bin/python -m pip install -q 'Cython>=3.3' 'setuptools>=77' 'numpy<2.4' psutil \
+	    hypothesis pytest pytest-asyncio pytest-timeout
+	build/free-threaded/bin/python setup.py -q build --build-base build/free-threaded-work --build-lib build/free-threaded
+	@touch $@
+
+.PHONY: free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev

@@ -82,7 +82,11 @@ setup(
     ext_modules=cythonize(
         [extension(name, sources) for name, sources in EXTENSIONS.items()],
         build_dir=f"build/cython-{MODE}",
-        compiler_directives={"language_level": 3, "linetrace": MODE == "trace"},
+        compiler_directives={
+            "language_level": 3,
+            "linetrace": MODE == "trace",
+            "freethreading_compatible": True,  # `make free-threaded` is what says so
+        },
         annotate=False,
     ),
 )
