@@ -39,8 +39,7 @@ typedef struct {
     pc_slots *slots;
     const pc_sketch *sketch; /* who is popular; may be NULL under LRU */
     pc_ghost *ghost;         /* who left lately; its buckets may be NULL under LRU */
-    pc_list lists[PC_QUEUES_LISTS]; /* by queue id from PC_QUEUE_WINDOW on. Not four members: gcc 12.2 -O3 then takes
-                                     * `p = a ? &q->x : &q->y; p->weight--` not to change q->x.weight */
+    pc_list lists[PC_QUEUES_LISTS]; /* by queue id from PC_QUEUE_WINDOW on: a node tells which one holds it */
     uint64_t capacity;
     uint64_t window_room, protected_room; /* weight that the arm wants there at most */
     uint64_t granted; /* weight that main still has to free for the winner of the last contest */
