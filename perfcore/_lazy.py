@@ -28,7 +28,10 @@ def lazy(
         from importlib import import_module
 
         module = home[name]  # the package itself, when the name is that of a submodule
-        value = import_module(f"{package}.{name}") if module == package else getattr(import_module(module), name)
+        if module == package:
+            value = import_module(f"{package}.{name}")
+        else:
+            value = getattr(import_module(module), name)
         setattr(sys.modules[package], name, value)
         return value
 
