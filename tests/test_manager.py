@@ -252,7 +252,7 @@ def test_every_option_of_the_parser_is_a_setting_with_the_same_default():
     from perfcore.parsing import ParserOptions
 
     settings = {name: getattr(Parsing(), name) for name in Parsing.__struct_fields__}
-    options = {name: getattr(ParserOptions(), name) for name in ParserOptions.__dataclass_fields__}
+    options = {name: getattr(ParserOptions(), name) for name in ParserOptions.__struct_fields__}
     del options["cache_directory"]  # where the disk tier is
     assert settings == options
 
