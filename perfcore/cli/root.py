@@ -1,0 +1,72 @@
+"""The command tree, and how a command ends: by an exit code, Ctrl-C, or a reader that has seen enough."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any
+
+from perfcore._version import __version__
+from perfcore.cli._extra import typer
+from perfcore.cli.parse import parse
+
+__all__ = ["app", "run"]
+
+INTERRUPTED = 130  # as shells report a process that SIGINT has ended
+
+app = typer.Typer(name="perfcore", add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def command(function: Callable[..., None]) -> None:
+    """Make ``function`` a command: its name, its signature as the options, its docstring as the help."""
+
+    @wraps(function)
+    def guarded(*args: Any, **options: Any) -> None:
+        try:
+            function(*args, **options)
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:
+            _reader_left()
+
+    app.command(function.__name__)(guarded)
+
+
+def _reader_left() -> None:
+    """``perfcore ... | head`` has what it wanted; the flush at exit must not complain either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _version(wanted: bool) -> None:
+    if not wanted:
+        return
+    from perfcore._native.build import build_info
+
+    typer.echo(f"perfcore {__version__}")
+    for key, value in build_info().items():
+        typer.echo(f"  {key:<10} {value if value != '' else '-'}")
+    raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which build this is.")
+    ] = False,
+) -> None:
+    """The performance layer of a Python service: caches, parsing and measurements."""
+    import logging
+
+    # The library is silent; a person at a terminal wants to know that the cache could not be used.
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
+
+
+command(parse)
+
+
+def run() -> None:
+    """Run the command in ``sys.argv``; ends by :exc:`SystemExit`."""
+    app(prog_name="perfcore")

@@ -1,0 +1,1 @@
+"""How each grammar spells definitions and imports; see :class:`perfcore.parsing.symbols.Rules`."""
