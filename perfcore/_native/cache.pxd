@@ -21,6 +21,7 @@ cdef class Cache:
     cdef double jitter                        # the share of a ttl that chance may take off
     cdef uint64_t draws                       # random numbers used for that
     cdef uint64_t hits, misses, evictions, expirations, rejections
+    cdef unsigned long settler                # the thread that empties limbo at the moment, or 0
     cdef object __weakref__
 
     cdef int configure(self, pc_mode mode, uint64_t capacity, bint weighted, object seed) except -1
@@ -54,6 +55,7 @@ cdef class Cache:
     cdef object take(self, object key, object default)
     cdef void release(self, pc_slots *gone) noexcept
 
+    cdef uint32_t count(self) noexcept
     cdef list ranked(self, uint32_t n, bint hottest_first)
     cdef list saved(self)
     cdef tuple saved_entry(self, uint32_t slot, uint64_t now, uint64_t version)

@@ -18,6 +18,7 @@ from cpython.long cimport PyLong_CheckExact
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from cpython.object cimport Py_EQ, PyObject_Hash
 from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
+from cpython.pythread cimport PyThread_get_thread_ident
 from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DATA, PyUnicode_GET_LENGTH, PyUnicode_KIND
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
@@ -522,11 +523,20 @@ cdef class Cache:
     # --- leaving ---------------------------------------------------------------------------------------------
 
     cdef void settle(self) noexcept:
-        """Empty limbo: release what left, and tell the listener. Each round leaves everything consistent."""
+        """Empty limbo: release what left, and tell the listener. Each round leaves everything consistent.
+
+        What a finalizer or a listener makes leave is left to the loop that called it, or a thousand victims whose
+        finalizers use the cache would be a thousand calls deep.
+        """
+        cdef unsigned long thread = PyThread_get_thread_ident()
         cdef pc_cause cause = PC_CAUSE_SIZE
-        cdef uint32_t slot
+        cdef uint32_t slot = 0
         cdef object key = None, value = None
-        while True:
+        self.lock()
+        cdef bint nested = self.settler == thread
+        self.settler = thread
+        self.unlock()
+        while slot != PC_NIL and not nested:
             key = value = None  # what the last round released dies here, between two whole steps
             self.lock()
             slot = pc_cache_collect(&self.core, &cause)
@@ -536,10 +546,10 @@ cdef class Cache:
                 Py_DECREF(value)
                 pc_slots_give(&self.core.slots, slot)
                 self.account(cause)
+            elif self.settler == thread:  # another thread's note of itself stays: it is still at work
+                self.settler = 0
             self.unlock()
-            if slot == PC_NIL:
-                return
-            if self.on_remove is not None and cause != PC_CAUSE_REJECTED:
+            if slot != PC_NIL and self.on_remove is not None and cause != PC_CAUSE_REJECTED:
                 self.notify(key, value, CAUSES[<int>cause])
 
     cdef void account(self, pc_cause cause) noexcept:
@@ -647,11 +657,17 @@ cdef class Cache:
 
     # --- looking around --------------------------------------------------------------------------------------
 
+    cdef uint32_t count(self) noexcept:
+        self.lock()
+        cdef uint32_t count = pc_cache_count(&self.core)
+        self.unlock()
+        return count
+
     def __len__(self):
-        return pc_cache_count(&self.core)
+        return self.count()
 
     def __bool__(self):
-        return pc_cache_count(&self.core) != 0
+        return self.count() != 0
 
     def __iter__(self):
         return iterate(self, KEYS)
@@ -700,18 +716,21 @@ cdef class Cache:
     @property
     def weight(self):
         """The sum of the weights; the number of entries where there is no weigher."""
-        return pc_cache_weight(&self.core)
+        self.lock()
+        cdef uint64_t weight = pc_cache_weight(&self.core)
+        self.unlock()
+        return weight
 
     @property
     def currsize(self):
         """The number of entries, under functools' name."""
-        return pc_cache_count(&self.core)
+        return self.count()
 
     def stats(self):
         """Return the counts since the beginning or the last ``reset_stats`` as a ``CacheStats``."""
         return CacheStats(
             hits=self.hits, misses=self.misses, evictions=self.evictions, expirations=self.expirations,
-            rejections=self.rejections, entries=pc_cache_count(&self.core), weight=pc_cache_weight(&self.core),
+            rejections=self.rejections, entries=self.count(), weight=self.weight,
         )
 
     def reset_stats(self):
