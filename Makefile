@@ -31,9 +31,9 @@ types: dev  ## mypy on the package, and the stubs against the extensions
 	$(VENV)/bin/mypy
 	$(VENV)/bin/stubtest perfcore._native --ignore-missing-stub --allowlist tests/typing/stubtest-allowed.txt
 
-bench: dev  ## the benchmarks of this package
+bench: dev  ## the benchmarks of this package, and the bounds of the parser's speed
 	PYTHONHASHSEED=0 $(PYTEST) benchmarks --benchmark-only
-	PYTHONHASHSEED=0 $(PY) -m benchmarks.parsing_ceiling
+	PYTHONHASHSEED=0 $(PY) benchmarks/parsing_ceiling.py
 
 asan: build/asan/.built  ## the native tests under the address and undefined-behaviour sanitizers
 	cd build/asan && PERFCORE_BUILD=asan PYTHONPATH=. PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \

@@ -1,0 +1,138 @@
+"""Zstandard for stored payloads: what to compress, how hard, and with which dictionary.
+
+``on`` compresses everything that gets smaller; ``adaptive`` leaves alone what is small or hardly shrinks,
+works less hard while writes pile up, and learns a dictionary when many payloads are small.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Literal
+
+import zstandard
+
+from perfcore.cache.dictionary import Dictionary, Trainer
+from perfcore.errors import CodecError
+
+__all__ = ["Compression", "Mode"]
+
+Mode = Literal["adaptive", "on", "off"]
+
+#: Below this a frame's own header and the reader's call cost more than the bytes saved.
+_FLOOR = 96
+#: What must be gained for a reader to be asked to decompress.
+_WORTH = 0.9
+#: A payload this large is probed first: a sample that does not shrink spares the whole.
+_PROBED, _SAMPLE = 64 * 1024, 4096
+#: Payloads above this gain nothing from a dictionary of 16 KB.
+_DICTIONARY_LIMIT = 32 * 1024
+#: A block of at most 128 KB takes at least 3 bytes, so no frame can hold more than this many times its size.
+_MAX_RATIO = 1 << 16
+
+
+class _Tools(threading.local):
+    """Each thread's own contexts: zstd's must not be used by two threads at once, and are dear to make."""
+
+    def __init__(self) -> None:
+        self.compressors: dict[tuple[int, int], zstandard.ZstdCompressor] = {}
+        self.decompressors: dict[int, zstandard.ZstdDecompressor] = {}
+
+
+class Compression:
+    """Compresses and restores payloads, from any thread.
+
+    ``load`` finds the content of a dictionary by its number; ``limit`` is the largest payload, in bytes,
+    that is ever restored; ``trainer`` learns dictionaries from what passes.
+    """
+
+    def __init__(self, load: Callable[[int], bytes | None], limit: int, trainer: Trainer) -> None:
+        self._load = load
+        self._limit = limit
+        self._trainer = trainer
+        self._tools = _Tools()
+        self._dictionaries: dict[int, zstandard.ZstdCompressionDict] = {}
+        self._current = 0
+        self._training_due = False
+
+    def shrink(self, payload: bytes, mode: str, *, hurried: bool = False) -> tuple[bytes, int] | None:
+        """Return the compressed payload and its dictionary's number, or None to store the payload as it
+        is."""
+        size = len(payload)
+        if mode == "on":
+            packed = self._compressor(3, 0).compress(payload)
+            return (packed, 0) if len(packed) < size else None
+        if mode == "off" or size < _FLOOR or (size >= _PROBED and self._hopeless(payload)):
+            return None
+        if self._trainer.sampling and self._trainer.offer(payload):
+            self._training_due = True
+        number = self._current if size <= _DICTIONARY_LIMIT else 0
+        packed = self._compressor(1 if hurried else 3, number).compress(payload)
+        if number:
+            self._trainer.judge(size, len(packed))
+        return (packed, number) if len(packed) < size * _WORTH else None
+
+    def restore(self, payload: bytes | memoryview, number: int, raw_length: int) -> bytes:
+        """Return the payload that was compressed; raises :exc:`CodecError` when it is not as long as
+        declared.
+
+        The declared length is held against the frame's own, against what a frame of this size can hold and
+        against the limit, before any memory is taken for it.
+        """
+        if raw_length > min(self._limit, len(payload) * _MAX_RATIO):
+            raise CodecError("a stored payload declares an impossible length")
+        try:
+            if zstandard.frame_content_size(payload) != raw_length:
+                raise CodecError("a stored payload declares two lengths")
+            return self._decompressor(number).decompress(payload)
+        except zstandard.ZstdError as error:
+            raise CodecError("a stored payload does not decompress") from error
+
+    def training_due(self) -> bool:
+        """Say, once, that there are samples enough to :meth:`train`."""
+        due, self._training_due = self._training_due, False
+        return due
+
+    def train(self) -> Dictionary | None:
+        """Learn from the samples so far, which takes a while; returns what was learnt, if anything."""
+        learnt = self._trainer.train()
+        if learnt is not None:
+            self.use(learnt)
+        return learnt
+
+    def use(self, dictionary: Dictionary) -> None:
+        """Compress small payloads with ``dictionary`` from now on."""
+        self._dictionaries[dictionary.number] = zstandard.ZstdCompressionDict(dictionary.content)
+        self._trainer.sampling = False
+        self._current = dictionary.number
+
+    def content(self, number: int) -> bytes | None:
+        """Return the content of dictionary ``number``, if it is known here."""
+        dictionary = self._dictionaries.get(number)
+        return None if dictionary is None else dictionary.as_bytes()
+
+    def _hopeless(self, payload: bytes) -> bool:
+        middle = len(payload) // 2
+        sample = payload[middle : middle + _SAMPLE]
+        return len(self._compressor(1, 0).compress(sample)) > _SAMPLE * 0.97
+
+    def _compressor(self, level: int, number: int) -> zstandard.ZstdCompressor:
+        held = self._tools.compressors
+        if (level, number) not in held:
+            dictionary = self._dictionary(number) if number else None
+            held[level, number] = zstandard.ZstdCompressor(level, dictionary, write_dict_id=False)
+        return held[level, number]
+
+    def _decompressor(self, number: int) -> zstandard.ZstdDecompressor:
+        held = self._tools.decompressors
+        if number not in held:
+            held[number] = zstandard.ZstdDecompressor(self._dictionary(number) if number else None)
+        return held[number]
+
+    def _dictionary(self, number: int) -> zstandard.ZstdCompressionDict:
+        if number not in self._dictionaries:
+            content = self._load(number)
+            if content is None:
+                raise CodecError(f"compression dictionary {number} is missing")
+            self._dictionaries[number] = zstandard.ZstdCompressionDict(content)
+        return self._dictionaries[number]

@@ -1,0 +1,273 @@
+"""``DiskCache``: a mapping on disk that many processes share and that cannot run code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from datetime import timedelta
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar, get_args
+from weakref import finalize
+
+from perfcore.cache import clock
+from perfcore.cache.codec import Codec
+from perfcore.cache.compression import Mode
+from perfcore.cache.disk import operations, registry
+from perfcore.cache.disk.counters import DiskStats
+from perfcore.cache.disk.flight import MISSING
+from perfcore.cache.disk.ledger import name_of
+from perfcore.cache.disk.pending import Write
+from perfcore.cache.keys import Key, decode_key, encode_key
+from perfcore.errors import CodecError, ConfigError
+from perfcore.units import parse_duration, parse_size
+
+__all__ = ["DiskCache", "Durability"]
+
+Durability = Literal["relaxed", "commit", "sync"]
+
+_T = TypeVar("_T")
+_SMALLEST = 64 * 1024
+
+
+class DiskCache(MutableMapping[Key, Any]):
+    """A cache in a directory, for any number of threads and processes at once.
+
+    ``path`` is the directory (default: ``name`` below the user's cache directory), ``maxbytes`` what it may
+    take on disk (bytes or a size such as ``"1GB"``; the oldest entries go first, those read since are
+    spared once), ``ttl`` how many seconds an entry lives unless told otherwise. ``compression`` is
+    ``adaptive``, ``on`` or ``off``.
+
+    ``durability`` says what a ``set`` that has returned survives: ``relaxed`` the end of the program (it is
+    written behind, within 50 ms for other processes to see), ``commit`` also SIGKILL, ``sync`` also a power
+    cut. Deletes and all that :meth:`add`, :meth:`pop`, :meth:`set_many` and :meth:`clear` do are committed
+    before they return.
+
+    Keys are str, bytes, int, None and tuples of them; ``1``, ``1.0`` and ``True`` are one key, as in a
+    dict. Values are what :mod:`perfcore.cache.codec` keeps exactly; ``codec`` can be one with a signature
+    or with pickle. Raises :exc:`TypeError` for any other key or value, :exc:`ConfigError` for options it
+    does not know. Nothing else is raised: when the disk is full, damaged or not to be had, lookups miss and
+    the log says so once.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, DiskCache(folder, maxbytes="64MB") as cache:
+    ...     cache["user", 1] = {"name": "Ada", "scores": (9.5, 10)}
+    ...     cache["user", 1.0], cache.get("user:2", "nobody"), ("user", True) in cache
+    ({'name': 'Ada', 'scores': (9.5, 10)}, 'nobody', True)
+    """
+
+    def __init__(
+        self,
+        path: str | PathLike[str] | None = None,
+        *,
+        name: str = "default",
+        maxbytes: int | str = "1GB",
+        ttl: float | timedelta | None = None,
+        compression: Mode = "adaptive",
+        durability: Durability = "relaxed",
+        codec: Codec | None = None,
+    ) -> None:
+        _one_of("compression", compression, get_args(Mode))
+        _one_of("durability", durability, get_args(Durability))
+        size = parse_size(maxbytes)
+        if size < _SMALLEST:
+            raise ConfigError(f"maxbytes: expected at least {_SMALLEST} bytes, got {maxbytes!r}")
+        self._ttl = None if ttl is None else parse_duration(ttl)
+        self._compression = compression
+        self._relaxed = durability == "relaxed"
+        self._codec = Codec() if codec is None else codec
+        directory = _user_directory(name) if path is None else Path(path)
+        self._store = registry.acquire(directory, size, durable=durability == "sync")
+        self._hits = self._misses = 0
+        self._finalizer = finalize(self, registry.release, self._store)
+
+    # -- single keys --
+
+    def get(self, key: Key, default: Any = None, /) -> Any:
+        """Return the value of ``key``, or ``default`` when there is none that is valid."""
+        value = self._store.load(encode_key(key), self._codec)
+        if value is MISSING:
+            self._misses += 1
+            return default
+        self._hits += 1
+        return value
+
+    def set(self, key: Key, value: Any, *, ttl: float | timedelta | None = None) -> None:
+        """Store ``value`` under ``key`` for ``ttl`` seconds (None: the cache's own)."""
+        write = self._write(key, value, ttl)
+        if self._relaxed:
+            self._store.put(write)
+        else:
+            self._store.put_now([write])
+
+    def add(self, key: Key, value: Any, *, ttl: float | timedelta | None = None) -> bool:
+        """Store ``value`` if ``key`` has none, in any process; say whether it was stored."""
+        return operations.add(self._store, self._write(key, value, ttl))
+
+    def delete(self, key: Key, /) -> bool:
+        """Remove ``key``, for all processes when this returns; say whether it was there."""
+        return operations.remove(self._store, [encode_key(key)]) > 0
+
+    def pop(self, key: Key, default: Any = MISSING, /) -> Any:
+        """Remove ``key`` and return its value; without one return ``default``, or raise :exc:`KeyError`."""
+        name = encode_key(key)
+        found = operations.take(self._store, name)
+        if isinstance(found, Write):
+            value = self._store.value_of(found, self._codec)
+        elif found is not None:
+            value = self._store.decode(name, name_of(name), found, self._codec)
+        else:
+            value = MISSING
+        if value is MISSING and default is MISSING:
+            raise KeyError(key)
+        return default if value is MISSING else value
+
+    def touch(self, key: Key, *, ttl: float | timedelta | None = None) -> bool:
+        """Let ``key`` live for another ``ttl`` seconds from now (None: the cache's own); say whether it was
+        there."""
+        expiry = clock.expires_at(clock.now_us(), self._seconds(ttl))
+        return operations.touch(self._store, encode_key(key), expiry, self._codec.secret)
+
+    def expires_in(self, key: Key, /) -> float | None:
+        """Return how many seconds ``key`` has left, None if it does not expire; raises :exc:`KeyError`."""
+        left: float | None = operations.lifetime(self._store, encode_key(key), self._codec.secret)
+        if left is MISSING:
+            raise KeyError(key)
+        return left
+
+    def get_or_set(self, key: Key, factory: Callable[[], _T], *, ttl: float | timedelta | None = None) -> _T:
+        """Return the value of ``key``; if there is none, call ``factory`` and store what it returns.
+
+        Of all threads and processes that ask at once, one calls its ``factory`` and the others wait for it.
+        What that raises reaches its caller only, and another one calls its own.
+        """
+        name = encode_key(key)
+        value: _T = self._store.load(name, self._codec)
+        if value is not MISSING:
+            self._hits += 1
+            return value
+        self._misses += 1
+
+        def compute() -> _T:
+            computed = factory()
+            self._store.put_now([self._write(key, computed, ttl)])  # before others may look again
+            return computed
+
+        return self._store.flights.run(name_of(name), lambda: self._store.load(name, self._codec), compute)
+
+    # -- many keys --
+
+    def get_many(self, keys: Iterable[Key], default: Any = None) -> list[Any]:
+        """Return the values of ``keys`` in their order, ``default`` for those without, in one transaction."""
+        values = operations.load_many(self._store, [encode_key(key) for key in keys], self._codec)
+        missed = sum(value is MISSING for value in values)
+        self._misses += missed
+        self._hits += len(values) - missed
+        return [default if value is MISSING else value for value in values]
+
+    def set_many(
+        self, items: Mapping[Key, Any] | Iterable[tuple[Key, Any]], *, ttl: float | timedelta | None = None
+    ) -> None:
+        """Store all of ``items`` in one transaction (or a few, above 32 MB), committed when this returns."""
+        pairs = items.items() if isinstance(items, Mapping) else items
+        operations.put_many(self._store, [self._write(key, value, ttl) for key, value in pairs])
+
+    def delete_many(self, keys: Iterable[Key]) -> int:
+        """Remove ``keys`` in one transaction; returns how many of them were there."""
+        return operations.remove(self._store, [encode_key(key) for key in keys])
+
+    # -- everything --
+
+    def clear(self) -> None:
+        """Remove everything, for all processes when this returns."""
+        operations.clear(self._store)
+
+    def expire(self) -> int:
+        """Remove what has expired, which otherwise happens when it is read or evicted; returns how many."""
+        self._store.drain()
+        return operations.expire(self._store)
+
+    def flush(self) -> None:
+        """Commit everything written so far."""
+        self._store.drain()
+
+    def close(self) -> None:
+        """Commit and close, if no other object uses the directory; a closed cache is empty and ignores
+        writes."""
+        self._finalizer()
+
+    def stats(self) -> DiskStats:
+        """Return what this object and its process have counted, and what the directory holds now."""
+        return operations.stats(self._store, self._hits, self._misses)
+
+    # -- mapping --
+
+    def __getitem__(self, key: Key, /) -> Any:
+        value = self.get(key, MISSING)
+        if value is MISSING:
+            raise KeyError(key)
+        return value
+
+    def __setitem__(self, key: Key, value: Any, /) -> None:
+        self.set(key, value)
+
+    def __delitem__(self, key: Key, /) -> None:
+        if not self.delete(key):
+            raise KeyError(key)
+
+    def __contains__(self, key: object, /) -> bool:
+        return operations.contains(self._store, encode_key(key))
+
+    def __len__(self) -> int:
+        self._store.drain()
+        return operations.stats(self._store, 0, 0).entries
+
+    def __iter__(self) -> Iterator[Key]:
+        """Iterate over the keys, longest stored first; other writers may add and remove some meanwhile."""
+        self._store.drain()
+        for name in operations.names(self._store):
+            try:
+                yield decode_key(name)
+            except CodecError:
+                pass  # damaged: reading it will count and remove it
+
+    def __repr__(self) -> str:
+        return f"DiskCache({str(self._store.directory)!r}, maxbytes={self._store.budget.limit})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- parts --
+
+    def _write(self, key: Key, value: Any, ttl: float | timedelta | None) -> Write:
+        """The write of ``value`` under ``key``; raises :exc:`TypeError` before anything has changed."""
+        name = encode_key(key)
+        kind, payload = self._codec.pack(value)
+        now = clock.now_us()
+        expiry = clock.expires_at(now, self._seconds(ttl))
+        if len(payload) > self._store.largest_value:
+            self._store.counters.rejections += 1
+            return Write(name)
+        return Write(name, payload, kind, expiry, now, self._compression, self._codec.secret)
+
+    def _seconds(self, ttl: float | timedelta | None) -> float | None:
+        return self._ttl if ttl is None else parse_duration(ttl)
+
+
+def _user_directory(name: str) -> Path:
+    from platformdirs import user_cache_path
+
+    if not name or Path(name).name != name:
+        raise ConfigError(f"name: expected a file name, got {name!r}")
+    return user_cache_path("perfcore") / name
+
+
+def _one_of(option: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        expected = ", ".join(map(repr, choices))
+        raise ConfigError(f"{option}: expected one of {expected}, got {value!r}")

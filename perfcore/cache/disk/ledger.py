@@ -1,0 +1,190 @@
+"""What the tree holds, and the only code that changes it: an index by digest over entries in order of
+writing.
+
+==================  =========================================================
+``00`` and a word   the format's name, compression dictionaries
+``01`` and 16       digest of a key: leads to the number of its entry
+``02`` and 8        number: the entry
+==================  =========================================================
+
+Entries are appended, so their pages are full (a tree in order of the digests settles at 69 %), the oldest
+lie together, and evicting them frees whole pages. All in one tree, because each tree costs every commit a
+page or two. Numbers are Unix microseconds, moved up where that is not yet free. They are never used twice.
+
+All functions work inside a transaction of the caller's. None goes from one key to its neighbour with
+``next``: on a damaged file LMDB checks the pages of a search, but only asserts those of such a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeAlias
+
+import lmdb
+
+from perfcore.cache import clock
+from perfcore.cache.dictionary import number_of
+from perfcore.cache.disk.environment import Environment
+from perfcore.cache.keys import digest
+
+__all__ = ["FORMAT", "Ledger", "Txn", "name_of"]
+
+Txn: TypeAlias = "lmdb.Transaction[memoryview]"
+
+#: What a file of this layout says of itself.
+FORMAT = b"perfcore disk cache 1"
+
+_META, _INDEX, _DATA, _END = b"\x00", b"\x01", b"\x02", b"\x03"
+_FORMAT_KEY = _META + b"format"
+_LATEST_KEY = _META + b"latest"
+_DICTIONARY = _META + b"dictionary"
+_NUMBER_BYTES = 9
+
+
+def name_of(key: bytes) -> bytes:
+    """Return where the entry of a canonical key is indexed."""
+    return _INDEX + digest(key)
+
+
+class Ledger:
+    """Reads and changes index and entries together, so that they never contradict each other."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._newest = 0
+        self.file_bytes = environment.file_bytes
+
+    # -- entries --
+
+    def find(self, txn: Txn, name: bytes) -> memoryview | None:
+        """Return a view of the entry that ``name`` leads to."""
+        number = txn.get(name)
+        return None if number is None else txn.get(number)
+
+    def copy(self, txn: Txn, name: bytes) -> bytes | None:
+        """Return a copy of the entry that ``name`` leads to."""
+        entry = self.find(txn, name)
+        return None if entry is None else bytes(entry)
+
+    def put(self, txn: Txn, items: list[tuple[bytes, bytes]]) -> None:
+        """File entries under names, each in place of what was there."""
+        number = max(clock.now_us(), self._newest + 1)
+        for name, entry in items:
+            old = self._number(txn, name)
+            if old is not None:
+                txn.delete(old)
+            place = _DATA + number.to_bytes(8, "big")
+            if not txn.put(place, entry, append=True):  # another process was here, by a clock ahead of ours
+                number = self._last(txn) + 1
+                place = _DATA + number.to_bytes(8, "big")
+                txn.put(place, entry, append=True)
+            txn.put(name, place)
+            number += 1
+        self._newest = number
+
+    def replace(self, txn: Txn, name: bytes, entry: bytes) -> None:
+        """Put ``entry`` where the one that ``name`` leads to lies, at the same age."""
+        number = self._number(txn, name)
+        if number is not None:
+            txn.put(number, entry)
+
+    def remove(self, txn: Txn, name: bytes) -> bool:
+        """Remove what ``name`` leads to; say whether there was anything."""
+        number = self._number(txn, name)
+        if number is not None:
+            txn.delete(number)
+        return txn.delete(name)
+
+    def clear(self, txn: Txn) -> None:
+        """Remove all entries."""
+        kept = [(bytes(key), bytes(value)) for key, value in self._range(txn, _META, _INDEX)]
+        txn.drop(self._environment.tree, delete=False)
+        for key, value in kept:
+            txn.put(key, value)
+
+    # -- in order of writing --
+
+    def oldest(self, txn: Txn) -> tuple[bytes, memoryview] | None:
+        """Return number and view of what was written first."""
+        return next(self._range(txn, _DATA, _END), None)
+
+    def after(self, txn: Txn, number: bytes) -> Iterator[tuple[bytes, memoryview]]:
+        """Yield numbers and views of entries in order of writing, from behind ``number``."""
+        return self._range(txn, number + b"\0" if number else _DATA, _END)
+
+    def drop(self, txn: Txn, number: bytes, name: bytes) -> None:
+        """Remove the entry with this number, and its index unless that leads to a newer one."""
+        if self._number(txn, name) == number:
+            txn.delete(name)
+        self._delete(txn, number)
+
+    def renew(self, txn: Txn, number: bytes, name: bytes, entry: bytes) -> None:
+        """Make the entry with this number the newest; drop it if its key has a newer one."""
+        if self._number(txn, name) == number:
+            self.put(txn, [(name, entry)])
+        else:
+            self._delete(txn, number)
+
+    # -- about the whole --
+
+    def used_bytes(self, txn: Txn) -> int:
+        """Return the bytes of all branch, leaf and overflow pages in use."""
+        stat = txn.stat()
+        return (stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]) * stat["psize"]
+
+    def count(self, txn: Txn) -> int:
+        """Return the number of entries."""
+        return (txn.stat()["entries"] - sum(1 for _ in self._range(txn, _META, _INDEX))) // 2
+
+    def stamp(self, txn: Txn) -> None:
+        """Say in a new file what it is."""
+        txn.put(_FORMAT_KEY, FORMAT)
+
+    def format(self, txn: Txn) -> bytes:
+        """Return what the file says it is, nothing if it is new."""
+        return bytes(txn.get(_FORMAT_KEY, b""))
+
+    def dictionary(self, txn: Txn, number: int) -> bytes | None:
+        """Return the content of compression dictionary ``number``, None if it is missing or damaged."""
+        content = txn.get(_DICTIONARY + number.to_bytes(4, "big"))
+        return None if content is None or number_of(content) != number else bytes(content)
+
+    def keep_dictionary(self, txn: Txn, number: int, content: bytes) -> None:
+        """Store a compression dictionary that entries refer to, and note it as the latest."""
+        txn.put(_DICTIONARY + number.to_bytes(4, "big"), content)
+        txn.put(_LATEST_KEY, number.to_bytes(4, "big"))
+
+    def latest_dictionary(self, txn: Txn) -> int:
+        """Return the number of the dictionary stored last, 0 if there is none."""
+        return int.from_bytes(txn.get(_LATEST_KEY, b""), "big")
+
+    # -- parts --
+
+    def _number(self, txn: Txn, name: bytes) -> bytes | None:
+        number = txn.get(name)
+        if number is None or len(number) != _NUMBER_BYTES or number[:1] != _DATA:
+            return None  # nothing, or damage that must not lead a delete astray
+        return bytes(number)
+
+    def _delete(self, txn: Txn, number: bytes) -> None:
+        if not txn.delete(number):  # who goes by what is first would never end
+            raise lmdb.CorruptedError("an entry that cannot be found by its number")
+
+    def _range(self, txn: Txn, begin: bytes, end: bytes) -> Iterator[tuple[bytes, memoryview]]:
+        with txn.cursor() as cursor:
+            while cursor.set_range(begin):
+                key = bytes(cursor.key())
+                if key < begin:
+                    raise lmdb.CorruptedError("keys out of order")
+                if key >= end:
+                    return
+                yield key, cursor.value()
+                begin = key + b"\0"
+
+    def _last(self, txn: Txn) -> int:
+        with txn.cursor() as cursor:
+            key = bytes(cursor.key()) if cursor.last() else _DATA
+        number = int.from_bytes(key[1:], "big")
+        if not _DATA <= key < _END or number >= 1 << 63:
+            raise lmdb.CorruptedError("a number that nobody wrote")
+        return number

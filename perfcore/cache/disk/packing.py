@@ -1,0 +1,69 @@
+"""Between a write and its entry: compression, with dictionaries kept in the store, and the seal."""
+
+from __future__ import annotations
+
+import threading
+
+from perfcore.cache.codec.entry import COMPRESSED, Entry, seal
+from perfcore.cache.compression import Compression
+from perfcore.cache.dictionary import Dictionary, Trainer
+from perfcore.cache.disk.access import Access
+from perfcore.cache.disk.ledger import Ledger, Txn
+from perfcore.cache.disk.pending import Write
+
+__all__ = ["Packing"]
+
+#: A dictionary may take this share of the budget.
+_DICTIONARY_SHARE = 64
+
+
+class Packing:
+    """Makes entries of writes, and restores their payloads. Thread-safe."""
+
+    def __init__(self, access: Access, maxbytes: int, largest: int) -> None:
+        """``largest`` is the size in bytes of the largest payload that is ever restored."""
+        self._access = access
+        trainer = Trainer(maxbytes // _DICTIONARY_SHARE)
+        self._compression = Compression(self._load, largest, trainer)
+        self.restore = self._compression.restore
+        self._adopted = False
+
+    def pack(self, write: Write, dictionaries: set[int], *, hurried: bool) -> bytes | None:
+        """Return the entry for ``write``, None for a tombstone; note the dictionary that it will need."""
+        key, payload, kind, expiry, generation, mode, secret = write
+        if payload is None:
+            return None
+        shrunk = self._compression.shrink(payload, mode, hurried=hurried)
+        if shrunk is None:
+            return seal(key, Entry(kind, 0, 0, len(payload), expiry, generation, payload), secret)
+        packed, dictionary = shrunk
+        if dictionary:
+            dictionaries.add(dictionary)
+        entry = Entry(kind, COMPRESSED, dictionary, len(payload), expiry, generation, packed)
+        return seal(key, entry, secret)
+
+    def adopt(self) -> None:
+        """Go on with the dictionary that another process, or an earlier one, has learnt."""
+        if self._adopted:
+            return
+        self._adopted = True
+        number = self._access.read(lambda txn, ledger: ledger.latest_dictionary(txn), 0)
+        content = self._load(number) if number else None
+        if content is not None:
+            self._compression.use(Dictionary(number, content))
+
+    def keep(self, txn: Txn, ledger: Ledger, numbers: set[int]) -> None:
+        """Store the dictionaries that entries of this transaction need, if they are not there yet."""
+        for number in numbers:
+            content = self._compression.content(number)
+            if content is not None and ledger.dictionary(txn, number) is None:
+                ledger.keep_dictionary(txn, number, content)
+
+    def learn(self) -> None:
+        """If there are samples enough, train a dictionary; in its own thread, for it takes a tenth of a
+        second."""
+        if self._compression.training_due():
+            threading.Thread(target=self._compression.train, name="perfcore-dictionary", daemon=True).start()
+
+    def _load(self, number: int) -> bytes | None:
+        return self._access.read(lambda txn, ledger: ledger.dictionary(txn, number), None)

@@ -1,0 +1,80 @@
+"""The background writer: one thread per directory and process that commits what has been put since."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from threading import Event, Lock, Thread
+
+from perfcore._log import logger
+
+__all__ = ["Writer"]
+
+_log = logger("cache")
+
+#: After waking, the writer waits this long for more to write: a commit of one entry costs as much as one of
+#: fifty. Half of the 50 ms in which other processes see a put are left for the commit itself.
+_LINGER = 0.02
+
+
+class Writer:
+    """Calls ``work`` soon after each :meth:`wake`; ``work`` returns in how many seconds to call it again,
+    or None.
+
+    ``started`` is called when there is a thread whose work must not be lost at exit.
+    """
+
+    def __init__(self, work: Callable[[], float | None], started: Callable[[], None]) -> None:
+        self._work = work
+        self._started = started
+        self._awake = Event()
+        self._hurry = Event()
+        self._stopped = False
+        self._starting = Lock()
+        self._thread: Thread | None = None
+
+    def wake(self) -> bool:
+        """Have the work done; False if no thread can be started (any more) and the caller has to do it."""
+        if not self._awake.is_set():
+            self._awake.set()
+        return self._thread is not None or self._start()
+
+    def hurry(self) -> None:
+        """End the wait for more to write."""
+        self._hurry.set()
+
+    def stop(self) -> None:
+        """End the thread, after the work it is at."""
+        self._stopped = True
+        self._hurry.set()
+        self._awake.set()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.join(timeout=10)
+
+    def _start(self) -> bool:
+        with self._starting:
+            if self._thread is not None or self._stopped:
+                return not self._stopped
+            thread = Thread(target=self._run, name="perfcore-disk-writer", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the interpreter is shutting down, or the system is out of threads
+                return False
+            self._thread = thread
+        self._started()
+        return True
+
+    def _run(self) -> None:
+        again: float | None = None
+        while True:
+            self._awake.wait(again)
+            self._hurry.wait(_LINGER)
+            if self._stopped:
+                return
+            self._hurry.clear()
+            self._awake.clear()
+            try:
+                again = self._work()
+            except Exception:
+                _log.exception("disk cache: the writer failed and goes on")
+                again = 1.0

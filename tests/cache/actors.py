@@ -1,0 +1,295 @@
+"""What other processes do to a cache while a test looks on: ``python actors.py <actor> <arguments>``."""
+
+import os
+import random
+import sys
+import threading
+import time
+
+from perfcore.cache import DiskCache
+
+
+def filler(number):
+    """Content that tells by itself whether it is whole: of many sizes, most compressible, some not."""
+    draw = random.Random(number)
+    size = draw.choice([10, 100, 1000, 5000, 40_000])
+    return draw.randbytes(size) if number % 3 else (f"{number} " * size)[:size]
+
+
+def say(*words):
+    print(*words, flush=True)
+
+
+def write_until_killed(folder, durability, seed):
+    """Write, delete and write in groups, and say of each step when it has returned."""
+    draw = random.Random(int(seed))
+    with DiskCache(folder, maxbytes="4MB", durability=durability) as cache:
+        number = int(seed) * 1_000_000
+        while True:
+            number += 1
+            key = f"key-{draw.randrange(40)}"
+            kind = draw.randrange(10)
+            say("begin", number, key)
+            if kind == 0:
+                cache.delete(key)
+                say("gone", number, key)
+            elif kind == 1:
+                cache.set_many({key: (key, number, filler(number)), "group": ("group", number, b"")})
+                say("done", number, key)
+            else:
+                cache[key] = (key, number, filler(number))
+                say("done", number, key)
+
+
+def tell_the_time(folder, count):
+    """Put the monotonic time, which all processes share, under ``now``."""
+    with DiskCache(folder, maxbytes="4MB") as cache:
+        for _ in range(int(count)):
+            cache["now"] = time.monotonic()
+            time.sleep(0.07)
+
+
+def churn(folder, seed, count):
+    """Set, get and delete as many others do, and check that each value is one written for its key."""
+    draw = random.Random(int(seed))
+    wrong = 0
+    with DiskCache(folder, maxbytes="2MB") as cache:
+        for step in range(int(count)):
+            key = ("shared", draw.randrange(60))
+            kind = draw.randrange(10)
+            if kind == 0:
+                cache.delete(key)
+            elif kind < 5:
+                cache[key] = (key, draw.randrange(10**6), os.urandom(draw.choice([10, 500, 9000])))
+            elif kind == 5 and step % 50 == 0:
+                cache.clear()
+            else:
+                found = cache.get(key)
+                wrong += found is not None and found[0] != key
+        cache["finished", seed] = True
+        stats = cache.stats()
+    say(wrong, stats.errors, stats.damaged, stats.dropped)
+
+
+def compute_once(folder, key):
+    """Ask for a value that takes a while to compute, and say whether this process had to."""
+    computed = []
+
+    def compute():
+        computed.append(1)
+        time.sleep(0.3)
+        return os.getpid()
+
+    with DiskCache(folder, maxbytes="2MB") as cache:
+        say("ready")
+        sys.stdin.readline()
+        cache.get_or_set(key, compute)
+    say(len(computed))
+
+
+def fork_while_busy(folder):
+    """Fork in the middle of other threads' reading and writing; both sides go on and see each other."""
+    with DiskCache(folder, maxbytes="8MB") as cache:
+        cache["before"] = "fork"
+        stop = threading.Event()
+
+        def hammer(seed):
+            draw = random.Random(seed)
+            while not stop.is_set():
+                key = ("hammer", draw.randrange(50))
+                cache[key] = filler(draw.randrange(100))
+                cache.get(key)
+
+        threads = [threading.Thread(target=hammer, args=(seed,)) for seed in range(3)]
+        for thread in threads:
+            thread.start()
+        children = []
+        for number in range(5):
+            time.sleep(0.03)
+            child = os.fork()
+            if child == 0:
+                good = cache.get("before") == "fork" and cache.get("nothing") is None
+                cache["child", number] = number
+                cache.flush()
+                good &= cache.get(("child", number)) == number and cache.delete("unknown") is False
+                os._exit(0 if good else 1)
+            children.append(child)
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        stop.set()
+        for thread in threads:
+            thread.join()
+        found = [cache.get(("child", number)) for number in range(5)]
+        say(codes, found, cache.stats().errors)
+
+
+def fork_and_leave(folder):
+    """Write in a child of multiprocessing that ends without closing anything."""
+    import multiprocessing
+
+    cache = DiskCache(folder, maxbytes="2MB")
+
+    def child():
+        cache["from the child"] = 1
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join()
+    say(process.exitcode, cache.get("from the child"))
+
+
+def leave_without_closing(folder):
+    """End the program with a write still pending."""
+    cache = DiskCache(folder, maxbytes="2MB")
+    cache["last words"] = "written"
+    globals()["kept"] = cache
+
+
+def hold_readers(folder, count):
+    """Take ``count`` reader slots and hold them."""
+    import lmdb
+
+    environment = lmdb.open(folder, max_readers=1, map_size=1 << 24, lib_version=0)
+    held = []
+    try:
+        while len(held) < int(count):
+            held.append(environment.begin())
+    except lmdb.ReadersFullError:
+        pass
+    say(len(held))
+    sys.stdin.readline()
+
+
+def outgrow(folder, seed, limit=None):
+    """Write and delete more than the disk holds; no key ever answers with anything but its last value."""
+    import resource
+
+    if limit is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+    draw = random.Random(int(seed))
+    last = {}
+    wrong = kept = 0
+    with DiskCache(folder, maxbytes="64MB") as cache:
+        for step in range(2500):
+            key = f"key-{draw.randrange(300)}"
+            if draw.random() < 0.2:
+                cache.delete(key)
+                last[key] = None
+            else:
+                last[key] = draw.randbytes(draw.choice([100, 3000, 20_000]))
+                cache[key] = last[key]
+            if step % 100 == 99:
+                cache.flush()
+            probe = f"key-{draw.randrange(300)}"
+            wrong += cache.get(probe) not in (None, last.get(probe))
+        cache.flush()
+        stats = cache.stats()
+    with DiskCache(folder, maxbytes="64MB") as cache:
+        for key, value in last.items():
+            found = cache.get(key)
+            kept += found is not None
+            wrong += found not in (None, value)
+    say(wrong, kept > 0, stats.errors > 0, stats.damaged)
+
+
+def live_without(folder):
+    """Use a directory that cannot be used, as somebody who owns nothing."""
+    import logging
+
+    os.setgid(65534)
+    os.setuid(65534)
+    heard = []
+    handler = logging.Handler()
+    handler.emit = heard.append
+    logging.getLogger("perfcore.cache").addHandler(handler)
+    with DiskCache(folder, maxbytes="2MB") as cache:
+        for number in range(200):
+            cache[number] = number
+            cache.get(number - 1)
+        cache.flush()
+        found = [cache.get(number) for number in range(200)]
+        many = (
+            cache.get_many([1, 2]),
+            cache.delete(1),
+            cache.add(1, 2),
+            cache.pop(1, "none"),
+            list(cache),
+            len(cache),
+        )
+        cache.clear()
+        computed = cache.get_or_set("a", lambda: "computed")
+        say(set(found) == {None}, many, computed, len(heard))
+
+
+def survive_damage(folder, seed, count):
+    """Damage a file in all the ways in which files are damaged, and go on using it."""
+    from pathlib import Path
+
+    folder = Path(folder)
+    draw = random.Random(int(seed))
+    whole = _used_file(folder / "whole")
+    right = missing = aside = 0
+    for _ in range(int(count)):
+        work = folder / "work"
+        work.mkdir(exist_ok=True)
+        for file in work.iterdir():
+            file.unlink()
+        (work / "data.mdb").write_bytes(_damaged(draw, bytearray(whole)))
+        with DiskCache(work, maxbytes="256KB", compression="off") as cache:
+            for number in range(60):
+                found = cache.get(number)
+                assert found in (None, filler(number)), number
+                right += found is not None
+                missing += found is None
+            for number in range(60, 90):
+                cache[number] = filler(number)
+            cache.flush()
+            for number in range(0, 90, 3):
+                cache.delete(number)
+            assert all(cache.get(number) in (None, filler(number)) for number in range(90))
+            list(cache)
+        aside += (work / "data.mdb.damaged").exists()
+    say(right, missing, aside)
+
+
+def _used_file(folder):
+    with DiskCache(folder, maxbytes="256KB", compression="off") as cache:
+        for turn in range(4):
+            for number in range(turn, 60):
+                cache[number] = filler(number)
+            cache.flush()
+            cache.delete_many(range(turn * 3))
+        cache.set_many({number: filler(number) for number in range(60)})
+    return (folder / "data.mdb").read_bytes()
+
+
+def _damaged(draw, content):
+    kind = draw.choice(["bit", "bytes", "header", "noise", "zeros", "swap", "cut", "grow"])
+    used = len(content.rstrip(b"\0"))
+    place, page = draw.randrange(used), draw.randrange(used // 4096) * 4096
+    if kind == "bit":
+        content[place] ^= 1 << draw.randrange(8)
+    elif kind == "bytes":
+        for _ in range(8):
+            content[draw.randrange(used)] = draw.randrange(256)
+    elif kind == "header":
+        for _ in range(2):
+            content[page + draw.randrange(152)] = draw.randrange(256)
+    elif kind == "noise":
+        content[place : place + 600] = draw.randbytes(600)
+    elif kind == "zeros":
+        content[page : page + 4096] = bytes(4096)
+    elif kind == "swap":
+        other = draw.randrange(used // 4096) * 4096
+        content[page : page + 4096], content[other : other + 4096] = (
+            content[other : other + 4096],
+            content[page : page + 4096],
+        )
+    elif kind == "cut":
+        del content[place:]
+    else:
+        content += draw.randbytes(5000)
+    return content
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](*sys.argv[2:])

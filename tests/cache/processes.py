@@ -1,0 +1,32 @@
+"""Starting the actors."""
+
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+ACTORS = Path(__file__).with_name("actors.py")
+
+
+def command(actor, *arguments):
+    return [sys.executable, "-W", "ignore", str(ACTORS), actor, *map(str, arguments)]
+
+
+def run(actor, *arguments, timeout=60):
+    """Return what an actor says when it has ended well."""
+    done = subprocess.run(command(actor, *arguments), capture_output=True, text=True, timeout=timeout)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout.strip()
+
+
+@contextmanager
+def started(actor, *arguments):
+    """An actor at work; it is killed at the end if it has not ended by itself."""
+    with subprocess.Popen(
+        command(actor, *arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()

@@ -1,0 +1,128 @@
+"""What is compressed, how, and that it always comes back."""
+
+import os
+import random
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import json
+
+from perfcore.cache.compression import Compression
+from perfcore.cache.dictionary import Trainer, number_of
+
+
+def documents(count, seed=1, words=200):
+    draw = random.Random(seed)
+    lexicon = ["".join(draw.choices("abcdefghijklmnop", k=draw.randrange(3, 9))) for _ in range(words)]
+
+    names = draw.sample(lexicon, 12)
+
+    def document(number):
+        items = [
+            {names[0]: draw.randrange(10**6), names[1]: " ".join(draw.choices(lexicon, k=6))}
+            for _ in range(6)
+        ]
+        return json.encode(
+            {"id": number, "items": items} | {name: draw.choice(lexicon) for name in names[2:]}
+        )
+
+    return [document(number) for number in range(count)]
+
+
+def compression(room=16 * 1024, load=lambda number: None):
+    return Compression(load, 1 << 30, Trainer(room))
+
+
+def restored(tool, payload, shrunk):
+    return payload if shrunk is None else tool.restore(*shrunk, len(payload))
+
+
+@given(
+    st.binary(max_size=400) | st.binary(min_size=1, max_size=20).map(lambda part: part * 100),
+    st.sampled_from(["on", "off", "adaptive"]),
+    st.booleans(),
+)
+def test_whatever_is_shrunk_comes_back_and_is_smaller(payload, mode, hurried):
+    tool = compression()
+    shrunk = tool.shrink(payload, mode, hurried=hurried)
+    assert restored(tool, payload, shrunk) == payload
+    assert shrunk is None or len(shrunk[0]) < len(payload)
+
+
+def test_off_compresses_nothing_on_all_that_shrinks_adaptive_what_is_worth_it():
+    small, text, noise = b"a" * 60, b"a text that repeats itself, " * 50, os.urandom(5000)
+    large_noise = os.urandom(1 << 20)
+    tool = compression()
+    assert [tool.shrink(payload, "off") for payload in (small, text, noise)] == [None, None, None]
+    assert [tool.shrink(payload, "on") is None for payload in (small, text, noise)] == [False, False, True]
+    found = [tool.shrink(payload, "adaptive") is None for payload in (small, text, noise, large_noise)]
+    assert found == [True, False, True, True]
+
+
+def learn(tool, payloads):
+    for payload in payloads:
+        tool.shrink(payload, "adaptive")
+        if tool.training_due():
+            return tool.train()
+    return None
+
+
+def test_many_small_payloads_teach_a_dictionary_that_halves_them():
+    payloads = documents(4000)
+    tool = compression()
+    alone = sum(len(tool.shrink(payload, "adaptive")[0]) for payload in payloads[-200:])
+    learnt = learn(tool, payloads)
+    assert learnt is not None
+    together = [tool.shrink(payload, "adaptive") for payload in payloads[-200:]]
+    assert sum(len(packed) for packed, _ in together) < 0.6 * alone
+    assert {number for _, number in together} == {learnt.number}
+    other = compression(load=lambda number: learnt.content if number == learnt.number else None)
+    assert [restored(other, *pair) for pair in zip(payloads[-200:], together, strict=True)] == payloads[-200:]
+
+
+def test_payloads_with_nothing_in_common_teach_none_and_are_tried_less_and_less_often():
+    tool, tries = compression(), 0
+    for _ in range(6000):
+        tool.shrink(os.urandom(700), "adaptive")
+        if tool.training_due():
+            tries += 1
+            assert tool.train() is None
+    assert 1 <= tries <= 3
+
+
+def test_without_room_for_a_dictionary_none_is_learnt():
+    assert learn(compression(room=1000), documents(3000)) is None
+
+
+def test_a_dictionary_that_no_longer_serves_is_replaced():
+    tool, usual = compression(), documents(4000)
+    first = learn(tool, usual)
+    assert learn(tool, usual) is None  # it serves
+    second = learn(tool, documents(6000, seed=2))
+    assert first is not None
+    assert second is not None
+    assert second.number != first.number
+
+
+def test_the_number_of_a_dictionary_is_that_of_its_content():
+    assert number_of(b"a") != number_of(b"b")
+    assert number_of(b"a") == number_of(memoryview(b"a")) > 0
+
+
+def test_threads_do_not_share_their_tools():
+    tool, payloads = compression(), documents(400)
+    learn(tool, documents(4000))
+
+    def work(payload):
+        return restored(tool, payload, tool.shrink(payload, "adaptive")) == payload
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, payloads * 5))
+
+
+@pytest.mark.parametrize("size", [95, 96, 64 * 1024 - 1, 64 * 1024, 64 * 1024 + 1, 1 << 20])
+def test_sizes_at_the_bounds(size):
+    tool, payload = compression(), (b"0123456789abcdef" * (size // 16 + 1))[:size]
+    assert restored(tool, payload, tool.shrink(payload, "adaptive")) == payload
