@@ -50,14 +50,15 @@ free-threaded: build/free-threaded/.built  ## the native tests on a CPython with
 	cd build/free-threaded && PYTHONPATH=. PYTHON_GIL=0 bin/python -m pytest -c ../../pyproject.toml --rootdir ../.. \
 	    ../../tests/native ../../tests/conformance --ignore ../../tests/native/test_simulate.py -p no:cacheprovider
 
-prove: dev  ## the long form of the slow proofs
-	PERFCORE_PROVE=1 $(PYTEST) tests -m "not chaos"
+prove: dev  ## the properties and models, twenty times as long as in `make test`
+	PERFCORE_EFFORT=20 $(PYTEST) tests/native tests/config tests/cache tests/parsing --timeout 7200
 
-chaos: dev  ## processes killed, disks filled, files damaged, at length
-	PERFCORE_CHAOS=1 $(PYTEST) tests -m chaos
+chaos: dev  ## processes killed 200 times, files damaged ten thousand times
+	PERFCORE_KILLS=200 PERFCORE_MUTATIONS=10000 $(PYTEST) tests/cache tests/parsing/test_parallel.py --timeout 7200
 
-fuzz: dev  ## long random runs against the models
-	PERFCORE_FUZZ=1 $(PYTEST) tests -m fuzz
+fuzz: dev  ## long random runs: the native cache against its models, the codec against hostile bytes
+	PERFCORE_EFFORT=200 $(PYTEST) tests/native/test_cache_model.py tests/native/test_policies.py \
+	    tests/cache/test_codec.py tests/cache/test_codec_hostile.py tests/cache/test_keys.py --timeout 36000
 
 dist: dev  ## the source archive and a wheel
 	$(PY) -m build --no-isolation

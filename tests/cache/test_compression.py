@@ -51,12 +51,28 @@ def test_whatever_is_shrunk_comes_back_and_is_smaller(payload, mode, hurried):
     assert shrunk is None or len(shrunk[0]) < len(payload)
 
 
+@given(
+    st.lists(
+        st.binary(max_size=300) | st.binary(min_size=1, max_size=9).map(lambda part: part * 300), max_size=9
+    )
+)
+def test_many_at_once_are_shrunk_as_one_by_one(payloads):
+    tool = compression()
+    together = tool.shrink_many(payloads, "adaptive")
+    assert [restored(tool, *pair) for pair in zip(payloads, together, strict=True)] == payloads
+    assert [found is None for found in together] == [tool.shrink(one, "adaptive") is None for one in payloads]
+
+
 def test_off_compresses_nothing_on_all_that_shrinks_adaptive_what_is_worth_it():
     small, text, noise = b"a" * 60, b"a text that repeats itself, " * 50, os.urandom(5000)
     large_noise = os.urandom(1 << 20)
     tool = compression()
     assert [tool.shrink(payload, "off") for payload in (small, text, noise)] == [None, None, None]
-    assert [tool.shrink(payload, "on") is None for payload in (small, text, noise)] == [False, False, True]
+    assert [tool.shrink(payload, "on") is None for payload in (small, text, noise)] == [
+        False,
+        False,
+        True,
+    ]
     found = [tool.shrink(payload, "adaptive") is None for payload in (small, text, noise, large_noise)]
     assert found == [True, False, True, True]
 

@@ -1,6 +1,7 @@
 """The native cache against the slow model, step by step, with its own structure verified after each."""
 
 import pytest
+from effort import effort
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -91,7 +92,7 @@ class WeightedMachine(CacheMachine):
         return value
 
 
-MANY_STEPS = settings(max_examples=60, stateful_step_count=60, deadline=None)
+MANY_STEPS = settings(max_examples=effort(60), stateful_step_count=60, deadline=None)
 
 
 @pytest.mark.parametrize("machine", [CacheMachine, WeightedMachine])

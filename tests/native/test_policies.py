@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from effort import effort
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +27,7 @@ OPERATIONS = st.lists(
 
 @pytest.mark.parametrize("weighted", [False, True])
 @given(start=st.sampled_from(POLICIES), capacity=st.integers(0, 40), operations=OPERATIONS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=effort(60), deadline=None)
 def test_a_value_is_the_one_last_written_or_absent_and_the_bound_holds(weighted, start, capacity, operations):
     removed = []
     bound = (

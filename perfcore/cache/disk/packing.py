@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from perfcore.cache.codec.entry import COMPRESSED, Entry, seal
-from perfcore.cache.compression import Compression
+from perfcore.cache.compression import Compression, Shrunk
 from perfcore.cache.dictionary import Dictionary, Trainer
 from perfcore.cache.disk.access import Access
 from perfcore.cache.disk.ledger import Ledger, Txn
@@ -28,19 +28,30 @@ class Packing:
         self.restore = self._compression.restore
         self._adopted = False
 
-    def pack(self, write: Write, dictionaries: set[int], *, hurried: bool) -> bytes | None:
-        """Return the entry for ``write``, None for a tombstone; note the dictionary that it will need."""
-        key, payload, kind, expiry, generation, mode, secret = write
+    def pack(self, writes: list[Write], dictionaries: set[int], *, hurried: bool) -> list[bytes | None]:
+        """Return an entry for each of ``writes``, None for tombstones; note the dictionaries that they
+        need."""
+        if len(writes) == 1:
+            return [self._pack(writes[0], dictionaries, hurried=hurried)]
+        entries: list[bytes | None] = [None] * len(writes)
+        for mode in {write.compression for write in writes}:
+            places = [
+                place
+                for place, write in enumerate(writes)
+                if write.payload is not None and write.compression == mode
+            ]
+            payloads = [writes[place].payload or b"" for place in places]
+            shrunk = self._compression.shrink_many(payloads, mode, hurried=hurried)
+            for place, payload, found in zip(places, payloads, shrunk, strict=True):
+                entries[place] = _entry(writes[place], payload, found, dictionaries)
+        return entries
+
+    def _pack(self, write: Write, dictionaries: set[int], *, hurried: bool) -> bytes | None:
+        payload = write.payload
         if payload is None:
             return None
-        shrunk = self._compression.shrink(payload, mode, hurried=hurried)
-        if shrunk is None:
-            return seal(key, Entry(kind, 0, 0, len(payload), expiry, generation, payload), secret)
-        packed, dictionary = shrunk
-        if dictionary:
-            dictionaries.add(dictionary)
-        entry = Entry(kind, COMPRESSED, dictionary, len(payload), expiry, generation, packed)
-        return seal(key, entry, secret)
+        shrunk = self._compression.shrink(payload, write.compression, hurried=hurried)
+        return _entry(write, payload, shrunk, dictionaries)
 
     def adopt(self) -> None:
         """Go on with the dictionary that another process, or an earlier one, has learnt."""
@@ -67,3 +78,13 @@ class Packing:
 
     def _load(self, number: int) -> bytes | None:
         return self._access.read(lambda txn, ledger: ledger.dictionary(txn, number), None)
+
+
+def _entry(write: Write, payload: bytes, shrunk: Shrunk, dictionaries: set[int]) -> bytes:
+    key, _, kind, expiry, generation, _, secret = write
+    if shrunk is None:
+        return seal(key, Entry(kind, 0, 0, len(payload), expiry, generation, payload), secret)
+    packed, number = shrunk
+    if number:
+        dictionaries.add(number)
+    return seal(key, Entry(kind, COMPRESSED, number, len(payload), expiry, generation, packed), secret)

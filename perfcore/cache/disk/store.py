@@ -183,10 +183,10 @@ class Store:
     def prepare(self, writes: list[Write]) -> Prepared:
         """Compress and seal ``writes``, which needs no lock."""
         dictionaries: set[int] = set()
-        hurried = self.pending.size > self._backlog // 2
+        hurried = len(writes) == 1 or self.pending.size > self._batch_bytes  # somebody waits for it
+        entries = self._packing.pack(writes, dictionaries, hurried=hurried)
         items, size = [], 0
-        for write in writes:
-            entry = self._packing.pack(write, dictionaries, hurried=hurried)
+        for write, entry in zip(writes, entries, strict=True):
             if entry is not None and len(entry) > self._largest_entry:
                 self.counters.rejections += 1
                 entry = None
