@@ -8,7 +8,7 @@ slot that left is emptied and given back before its references are released.
 
 import copy
 import copyreg
-from collections.abc import ItemsView, KeysView, Mapping, MutableMapping, ValuesView
+from collections.abc import KeysView, Mapping, MutableMapping
 from os import urandom
 from types import GenericAlias
 
@@ -38,6 +38,7 @@ from perfcore._native.lock cimport pc_lock_acquire, pc_lock_release
 cdef extern from "Python.h":
     int PyObject_RichCompareBool(object a, object b, int op) noexcept  # -1 is for the caller to notice
 
+from perfcore._native.views import CacheItems, CacheValues
 from perfcore.types import CacheStats, Explanation, PolicyState
 
 __all__ = ["Cache", "CacheStats"]
@@ -672,9 +673,15 @@ cdef class Cache:
     def __iter__(self):
         return iterate(self, KEYS)
 
+    def _values(self):
+        return iterate(self, VALUES)
+
+    def _items(self):
+        return iterate(self, ITEMS)
+
     def keys(self):
         """Return a view of the keys."""
-        return CacheKeys(self)
+        return KeysView(self)
 
     def values(self):
         """Return a view of the values; looking at them is no use."""
@@ -978,32 +985,6 @@ cdef class CacheIterator:
             self.cache = None
             raise StopIteration
         return key if self.kind == KEYS else value if self.kind == VALUES else (key, value)
-
-
-class CacheKeys(KeysView):
-    """The keys of a cache."""
-
-
-class CacheValues(ValuesView):
-    """The values of a cache."""
-
-    def __iter__(self):
-        return iterate(self._mapping, VALUES)
-
-    def __contains__(self, value):
-        return any(v is value or v == value for v in self)
-
-
-class CacheItems(ItemsView):
-    """The items of a cache."""
-
-    def __iter__(self):
-        return iterate(self._mapping, ITEMS)
-
-    def __contains__(self, item):
-        key, value = item
-        held = self._mapping.peek(key, MISSING)
-        return held is not MISSING and (held is value or held == value)
 
 
 MutableMapping.register(Cache)

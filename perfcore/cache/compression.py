@@ -25,7 +25,7 @@ _FLOOR = 96
 _WORTH = {"adaptive": 0.9, "on": 1.0}
 #: A payload this large is probed first: a sample that does not shrink spares the whole.
 _PROBED, _SAMPLE = 64 * 1024, 4096
-#: Payloads above this gain nothing from a dictionary of 16 KB.
+#: Payloads above this gain nothing from a dictionary of 32 KB.
 _DICTIONARY_LIMIT = 32 * 1024
 #: A block of at most 128 KB takes at least 3 bytes, so no frame can hold more than this many times its size.
 _MAX_RATIO = 1 << 16

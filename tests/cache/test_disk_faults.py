@@ -145,7 +145,7 @@ def test_deletes_and_updates_without_the_disk_are_not_forgotten_when_it_is_back(
 
 @pytest.mark.parametrize("back", [True, False])
 def test_more_of_them_than_can_be_remembered_empty_the_cache(tmp_path, monkeypatch, back):
-    monkeypatch.setattr("perfcore.cache.disk.store._TOMBSTONES", 20)
+    monkeypatch.setattr("perfcore.cache.disk.committer._TOMBSTONES", 20)
     with DiskCache(tmp_path, maxbytes="8MB") as cache:
         cache.set_many(dict.fromkeys(range(100), "old"))
         access = cache._store.access
@@ -298,6 +298,11 @@ def test_a_clean_close_is_believed_and_everything_else_is_looked_over(tmp_path, 
     (tmp_path / "copy").rename(tmp_path / DATA_FILE)
     filled(tmp_path)
     assert len(looked) == 1
+    with DiskCache(tmp_path, maxbytes="8MB") as cache:
+        assert cache["key-1"]
+        assert (tmp_path / "seal").exists()
+        cache.set_many({"key-1": 1})
+        assert not (tmp_path / "seal").exists()
     (tmp_path / "seal").unlink()  # as after a crash
     filled(tmp_path)
     assert len(looked) == 2
@@ -374,5 +379,7 @@ def test_a_cache_that_is_dropped_is_closed(tmp_path):
     cache = DiskCache(tmp_path, maxbytes="8MB")
     cache["a"] = 1
     del cache
+    with DiskCache(tmp_path / "another", maxbytes="8MB"):
+        pass
     with raw(tmp_path) as environment, environment.begin() as txn:
         assert len(lines(txn, DATA)) == 1

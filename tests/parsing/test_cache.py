@@ -2,7 +2,6 @@
 
 # ruff: noqa: PTH104, PTH105, PTH116 (the calls themselves are what is tested)
 
-import multiprocessing
 import os
 import shutil
 import subprocess
@@ -245,12 +244,6 @@ def test_a_record_that_makes_no_sense_is_a_miss(tmp_path, write):
     disk.close()
 
 
-def _parse_all(directory, names, results):
-    with optimize_for_performance(cache_directory=directory) as parser:
-        for result in parser.parse_many(names, jobs=1):
-            results.put((result.path, result.skipped, [symbol.name for symbol in result.symbols]))
-
-
 def test_what_a_killed_process_had_not_written_is_read_again_but_not_parsed(tmp_path, write):
     names = write(settle=True, a__py="def f(): pass\n", b__c="int f(void) { return 0; }\n")
     code = (
@@ -284,16 +277,18 @@ def test_two_runs_at_once_on_one_cache_directory_both_finish(tmp_path):
     names = [str(tmp_path / f"m{n}.py") for n in range(200)]
     for n, name in enumerate(names):
         Path(name).write_text(f"def f{n}(): pass\n")
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
-    runs = [context.Process(target=_parse_all, args=(tmp_path / "cache", names, results)) for _ in range(2)]
+    code = (
+        "import sys; from perfcore.parsing import optimize_for_performance\n"
+        "with optimize_for_performance(cache_directory=sys.argv[1]) as parser:\n"
+        "    for result in parser.parse_many(sys.argv[2:], jobs=1):\n"
+        "        print(result.path, result.skipped, *(symbol.name for symbol in result.symbols))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "cache"), *names]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    expected = [f"{name} None f{n}" for n, name in enumerate(names)]
     for run in runs:
-        run.start()
-    found = [results.get(timeout=60) for _ in range(2 * len(names))]
-    for run in runs:
-        run.join(60)
-        assert run.exitcode == 0
-    assert Counter(map(repr, found)) == {repr((name, None, [f"f{n}"])): 2 for n, name in enumerate(names)}
+        assert run.communicate(timeout=120)[0].splitlines() == expected
+        assert run.returncode == 0
     with optimize_for_performance(cache_directory=tmp_path / "cache") as parser:
         assert sources(parser, names) == {"disk": 200}
 

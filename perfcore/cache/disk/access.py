@@ -106,6 +106,22 @@ class Access:
             except LOW_LEVEL as error:
                 self.connection.suspend(error)
 
+    def condemn(self, finding: Exception) -> None:
+        """Leave a file that was found to be unsound."""
+        with self.lock:
+            self._counters.errors += 1
+            self.connection.damaged(finding)
+
+    def compact(self) -> int:
+        """Write the file anew without its free pages; returns how many bytes that gave back."""
+        with self.lock:
+            try:
+                return self.connection.compact()
+            except LOW_LEVEL as error:
+                self._counters.errors += 1
+                self.connection.suspend(error)
+                return 0
+
     def drop_dead_readers(self) -> None:
         """Free the reader slots of processes that died while reading: they keep freed pages from being
         used."""
@@ -142,6 +158,7 @@ class Access:
     def _transaction(
         self, environment: Environment, ledger: Ledger, action: Callable[[Txn, Ledger], _T], size: int
     ) -> _T:
+        self.connection.about_to_write()
         with environment.writing() as txn:
             if not self.budget.cramped:
                 environment.reserve(size)

@@ -13,11 +13,12 @@ from weakref import finalize
 from perfcore.cache import clock
 from perfcore.cache.codec import Codec
 from perfcore.cache.compression import Mode
-from perfcore.cache.disk import operations, registry
+from perfcore.cache.disk import operations, queries, registry, upkeep
 from perfcore.cache.disk.counters import DiskStats
 from perfcore.cache.disk.flight import MISSING
 from perfcore.cache.disk.ledger import name_of
 from perfcore.cache.disk.pending import Write
+from perfcore.cache.disk.upkeep import Verification
 from perfcore.cache.keys import Key, decode_key, encode_key
 from perfcore.errors import CodecError, ConfigError
 from perfcore.units import parse_duration, parse_size
@@ -79,7 +80,7 @@ class DiskCache(MutableMapping[Key, Any]):
         directory = _user_directory(name) if path is None else Path(path)
         self._store = registry.acquire(directory, size, durable=durability == "sync")
         self._hits = self._misses = 0
-        self._finalizer = finalize(self, registry.release, self._store)
+        self._finalizer = finalize(self, registry.abandon, self._store)
 
     # -- single keys --
 
@@ -130,7 +131,7 @@ class DiskCache(MutableMapping[Key, Any]):
 
     def expires_in(self, key: Key, /) -> float | None:
         """Return how many seconds ``key`` has left, None if it does not expire; raises :exc:`KeyError`."""
-        left: float | None = operations.lifetime(self._store, encode_key(key), self._codec.secret)
+        left: float | None = queries.lifetime(self._store, encode_key(key), self._codec.secret)
         if left is MISSING:
             raise KeyError(key)
         return left
@@ -159,7 +160,7 @@ class DiskCache(MutableMapping[Key, Any]):
 
     def get_many(self, keys: Iterable[Key], default: Any = None) -> list[Any]:
         """Return the values of ``keys`` in their order, ``default`` for those without, in one transaction."""
-        values = operations.load_many(self._store, [encode_key(key) for key in keys], self._codec)
+        values = queries.load_many(self._store, [encode_key(key) for key in keys], self._codec)
         missed = sum(value is MISSING for value in values)
         self._misses += missed
         self._hits += len(values) - missed
@@ -191,14 +192,29 @@ class DiskCache(MutableMapping[Key, Any]):
         """Commit everything written so far."""
         self._store.drain()
 
+    def verify(self) -> Verification:
+        """Check the file and every entry in it, and remove what is damaged; 1 GB takes some ten seconds."""
+        return upkeep.verify(self._store, self._codec.secret)
+
+    def vacuum(self) -> int:
+        """Write the file anew without its free pages; returns the bytes given back, 0 while other processes
+        use it."""
+        return upkeep.vacuum(self._store)
+
     def close(self) -> None:
         """Commit and close, if no other object uses the directory; a closed cache is empty and ignores
         writes."""
-        self._finalizer()
+        if self._finalizer.detach() is not None:
+            registry.release(self._store)
+
+    @property
+    def epochs(self) -> tuple[int, int]:
+        """Two words that differ from before when any process has removed something, or replaced something."""
+        return self._store.epochs.read()
 
     def stats(self) -> DiskStats:
         """Return what this object and its process have counted, and what the directory holds now."""
-        return operations.stats(self._store, self._hits, self._misses)
+        return queries.stats(self._store, self._hits, self._misses)
 
     # -- mapping --
 
@@ -216,16 +232,16 @@ class DiskCache(MutableMapping[Key, Any]):
             raise KeyError(key)
 
     def __contains__(self, key: object, /) -> bool:
-        return operations.contains(self._store, encode_key(key))
+        return queries.contains(self._store, encode_key(key), self._codec.secret)
 
     def __len__(self) -> int:
         self._store.drain()
-        return operations.stats(self._store, 0, 0).entries
+        return queries.stats(self._store, 0, 0).entries
 
     def __iter__(self) -> Iterator[Key]:
         """Iterate over the keys, longest stored first; other writers may add and remove some meanwhile."""
         self._store.drain()
-        for name in operations.names(self._store):
+        for name in queries.names(self._store):
             try:
                 yield decode_key(name)
             except CodecError:

@@ -40,6 +40,7 @@ class Connection:
         self._durable = durable
         self._pause = _PAUSE
         self._strikes = 0
+        self._writing = False
         self._said: set[str] = set()
 
     def open(self) -> Environment | None:
@@ -51,6 +52,13 @@ class Connection:
             except LOW_LEVEL as error:
                 self.suspend(error)
         return self.environment
+
+    def about_to_write(self) -> None:
+        """Break the seal, once: a process that only reads leaves the file as it was, even when it is
+        killed."""
+        if not self._writing:
+            recovery.break_seal(self._directory)
+            self._writing = True
 
     def suspend(self, error: BaseException) -> None:
         """Do without the disk for a while, longer each time."""
@@ -109,6 +117,21 @@ class Connection:
                 environment.reopen(durable=True)
                 self.ledger = Ledger(environment)
 
+    def compact(self) -> int:
+        """Write the file anew without its free pages, if no other process uses it; returns the bytes given
+        back."""
+        environment = self.open()
+        if environment is None or not self._membership.alone():
+            return 0
+        try:
+            self.about_to_write()
+            before = environment.file_bytes()
+            environment.compact()
+            self.ledger = Ledger(environment)
+            return before - environment.file_bytes()
+        finally:
+            self._membership.share()
+
     def close(self, *, stale: bool) -> None:
         """Close, and seal the file if no other process uses it.
 
@@ -137,6 +160,7 @@ class Connection:
         self._membership.leave()
 
     def _connect(self) -> None:
+        self._writing = False
         if self._inherited is not None:  # only now: a child that never asks need not close anything
             self._inherited.close()
             self._inherited = None
@@ -162,7 +186,6 @@ class Connection:
         finding = recovery.inspect(self._directory)
         if finding is not None:
             self._put_aside(finding)
-        recovery.break_seal(self._directory)
 
     def _map(self, alone: bool) -> Environment:
         try:

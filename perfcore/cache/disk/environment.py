@@ -150,6 +150,22 @@ class Environment:
             self.durable = durable
             self._open()
 
+    def compact(self) -> None:
+        """Replace the file by a copy without free pages."""
+        copy = self._path / (DATA_FILE + ".new")
+        try:
+            descriptor = os.open(copy, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                self._env.copyfd(descriptor, compact=True)
+            finally:
+                os.close(descriptor)
+            with self.gate.closed():
+                self._env.close()
+                copy.replace(self._path / DATA_FILE)
+                self._open()
+        finally:
+            copy.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Wait for the readers and close. In a forked child this lets go of what was inherited, without
         waiting."""

@@ -23,6 +23,7 @@ from typing import TypeAlias
 import lmdb
 
 from perfcore.cache import clock
+from perfcore.cache.codec.entry import key_of
 from perfcore.cache.dictionary import number_of
 from perfcore.cache.disk.environment import Environment
 from perfcore.cache.keys import digest
@@ -66,13 +67,14 @@ class Ledger:
         entry = self.find(txn, name)
         return None if entry is None else bytes(entry)
 
-    def put(self, txn: Txn, items: list[tuple[bytes, bytes]]) -> None:
-        """File entries under names, each in place of what was there."""
-        number = max(clock.now_us(), self._newest + 1)
+    def put(self, txn: Txn, items: list[tuple[bytes, bytes]]) -> int:
+        """File entries under names, each in place of what was there; returns how many were replaced."""
+        number, replaced = max(clock.now_us(), self._newest + 1), 0
         for name, entry in items:
             old = self._number(txn, name)
             if old is not None:
                 txn.delete(old)
+                replaced += 1
             place = _DATA + number.to_bytes(8, "big")
             if not txn.put(place, entry, append=True):  # another process was here, by a clock ahead of ours
                 number = self._last(txn) + 1
@@ -81,6 +83,7 @@ class Ledger:
             txn.put(name, place)
             number += 1
         self._newest = number
+        return replaced
 
     def replace(self, txn: Txn, name: bytes, entry: bytes) -> None:
         """Put ``entry`` where the one that ``name`` leads to lies, at the same age."""
@@ -101,6 +104,17 @@ class Ledger:
         txn.drop(self._environment.tree, delete=False)
         for key, value in kept:
             txn.put(key, value)
+
+    def remove_orphans(self, txn: Txn) -> int:
+        """Remove what the index has that leads to no entry of that name; returns how many."""
+        orphans = []
+        for name, number in self._range(txn, _INDEX, _DATA):
+            entry = txn.get(number)
+            if entry is None or name_of(key_of(entry)) != name:
+                orphans.append(name)
+        for name in orphans:
+            txn.delete(name)
+        return len(orphans)
 
     # -- in order of writing --
 

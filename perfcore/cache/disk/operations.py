@@ -3,39 +3,18 @@ already."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
-from itertools import islice
-from typing import Any
-
 from perfcore.cache import clock
-from perfcore.cache.codec import Codec
-from perfcore.cache.codec.entry import Entry, expiry_of, key_of, seal, unseal
-from perfcore.cache.disk.counters import DiskStats
+from perfcore.cache.codec.entry import Entry, seal, unseal
+from perfcore.cache.disk.committer import Applied
 from perfcore.cache.disk.faults import Unavailable
-from perfcore.cache.disk.flight import MISSING
 from perfcore.cache.disk.ledger import Ledger, Txn, name_of
 from perfcore.cache.disk.pending import Write
+from perfcore.cache.disk.queries import is_alive, scan
 from perfcore.cache.disk.store import Store
 from perfcore.errors import CodecError
 
-__all__ = [
-    "add",
-    "clear",
-    "contains",
-    "expire",
-    "lifetime",
-    "load_many",
-    "names",
-    "put_many",
-    "remove",
-    "stats",
-    "take",
-    "touch",
-]
+__all__ = ["add", "clear", "expire", "put_many", "remove", "take", "touch"]
 
-#: Entries that are looked at in one read transaction.
-_STRIDE = 512
 #: Beyond this many bytes a ``set_many`` is more than one transaction.
 _TRANSACTION_BYTES = 32 << 20
 
@@ -58,7 +37,7 @@ def remove(store: Store, keys: list[bytes]) -> int:
         for key, before in zip(keys, earlier, strict=True):
             name = name_of(key)
             entry = ledger.find(txn, name)
-            found += _alive(entry, now) if before is None else before.alive(now)
+            found += is_alive(entry, now) if before is None else before.alive(now)
             ledger.remove(txn, name)
         return found
 
@@ -68,6 +47,7 @@ def remove(store: Store, keys: list[bytes]) -> int:
         earlier = earlier or [store.pending.put(tombstone) for tombstone in tombstones]
         store.try_later()
         return sum(before is not None and before.alive(now) for before in earlier)
+    store.epochs.moved(removals=found, replacements=0)
     store.pending.settle(tombstones)
     store.counters.deletes += found
     return found
@@ -95,6 +75,7 @@ def take(store: Store, key: bytes) -> Write | bytes | None:
         earlier = earlier or [store.pending.put(tombstone)]
         store.try_later()
     else:
+        store.epochs.moved(removals=entry is not None, replacements=0)
         store.pending.settle([tombstone])
     return entry if earlier[0] is None else earlier[0]
 
@@ -103,27 +84,27 @@ def add(store: Store, write: Write) -> bool:
     """Store ``write`` if its key has no value, neither here nor on disk; say whether it was stored."""
     name = name_of(write.key)
 
-    def action(txn: Txn, ledger: Ledger) -> bool | None:
+    def action(txn: Txn, ledger: Ledger) -> Applied | bool | None:
         before = store.pending.get(write.key)
         if before is not write:  # it is after a fault, when this runs again
             now = clock.now_us()
-            taken = _alive(ledger.find(txn, name), now) if before is None else before.alive(now)
+            taken = is_alive(ledger.find(txn, name), now) if before is None else before.alive(now)
             if taken:
                 return False
             if not store.pending.swap(before, write):
                 return None
-        store.apply(txn, ledger, prepared)
-        return True
+        return store.committer.apply(txn, ledger, prepared)
 
-    prepared = store.prepare([write])
+    prepared = store.committer.prepare([write])
     try:
         while (added := store.access.write(action, prepared.size)) is None:
             pass  # another thread has written meanwhile
     except Unavailable:
-        store.give_up([write])
+        store.committer.give_up([write])
         return False
-    store.pending.settle([write])
-    return added
+    if isinstance(added, Applied):
+        store.committer.settle([write], added)
+    return added is not False
 
 
 def touch(store: Store, key: bytes, expiry: int, secret: bytes | None) -> bool:
@@ -140,7 +121,7 @@ def touch(store: Store, key: bytes, expiry: int, secret: bytes | None) -> bool:
     def action(txn: Txn, ledger: Ledger) -> bool:
         name = name_of(key)
         data = ledger.copy(txn, name)
-        if data is None or not _alive(data, now):
+        if data is None or not is_alive(data, now):
             return False
         entry = Entry._make(unseal(data, key, secret))._replace(expiry=expiry, generation=now)
         ledger.replace(txn, name, seal(key, entry, secret))
@@ -177,61 +158,13 @@ def clear(store: Store) -> None:
     except Unavailable:
         store.pending.clear()
         store.access.stale = True
-
-
-def lifetime(store: Store, key: bytes, secret: bytes | None) -> Any:
-    """Return the seconds that ``key`` has left, None if it does not expire, MISSING if there is none."""
-    now = clock.now_us()
-    write = store.pending.get(key)
-    if write is not None:
-        return clock.remaining(write.expiry, write.generation, now) if write.alive(now) else MISSING
-    data = store.access.get(name_of(key))
-    if data is None or not _alive(data, now):
-        return MISSING
-    try:
-        _, _, _, _, expiry, generation, _ = unseal(data, key, secret)
-    except CodecError:
-        return MISSING
-    return clock.remaining(expiry, generation, now)
-
-
-def contains(store: Store, key: bytes) -> bool:
-    """Say whether ``key`` has a value."""
-    return lifetime(store, key, None) is not MISSING
-
-
-def load_many(store: Store, keys: list[bytes], codec: Codec) -> list[Any]:
-    """Return the value of each of ``keys``, MISSING for those without."""
-    writes = [store.pending.get(key) for key in keys]
-    places = [None if write is not None else name_of(key) for key, write in zip(keys, writes, strict=True)]
-
-    def find(txn: Txn, ledger: Ledger) -> list[bytes | None]:
-        return [None if name is None else ledger.copy(txn, name) for name in places]
-
-    nothing: list[bytes | None] = [None] * len(keys)
-    entries = store.access.read(find, nothing)
-    values = []
-    for key, write, name, entry in zip(keys, writes, places, entries, strict=True):
-        if write is not None:
-            values.append(store.value_of(write, codec))
-        elif entry is None or name is None:
-            values.append(MISSING)
-        else:
-            values.append(store.decode(key, name, entry, codec))
-    return values
-
-
-def names(store: Store) -> Iterator[bytes]:
-    """Yield the canonical keys of the committed entries that have not expired, longest stored first."""
-    for _, key, expiry in _scan(store):
-        if not expiry or expiry * 1000 > clock.now_us():
-            yield key
+    store.epochs.moved(removals=1, replacements=0)
 
 
 def expire(store: Store) -> int:
     """Remove the committed entries that have expired; returns how many."""
     now = clock.now_us()
-    expired = [(number, key) for number, key, expiry in _scan(store) if 0 < expiry * 1000 <= now]
+    expired = [(number, key) for number, key, expiry in scan(store) if 0 < expiry * 1000 <= now]
 
     def action(txn: Txn, ledger: Ledger) -> int:
         before = ledger.count(txn)
@@ -247,47 +180,7 @@ def expire(store: Store) -> int:
     return removed
 
 
-def stats(store: Store, hits: int, misses: int) -> DiskStats:
-    """Return all that is counted, and what the directory holds."""
-
-    def measure(txn: Txn, ledger: Ledger) -> tuple[int, int, int]:
-        return ledger.count(txn), ledger.used_bytes(txn), ledger.file_bytes()
-
-    entries, used, file_bytes = store.access.read(measure, (0, 0, 0))
-    counted = asdict(store.counters)
-    return DiskStats(
-        hits,
-        misses,
-        **counted,
-        entries=entries,
-        bytes=used,
-        file_bytes=file_bytes,
-        pending=len(store.pending),
-    )
-
-
-def _scan(store: Store) -> Iterator[tuple[bytes, bytes, int]]:
-    """Yield sequence number, key and expiry of each committed entry."""
-    number = b""
-
-    def some(txn: Txn, ledger: Ledger) -> list[tuple[bytes, bytes, int]]:
-        found = islice(ledger.after(txn, number), _STRIDE)
-        return [(place, key_of(entry), expiry_of(entry)) for place, entry in found]
-
-    nothing: list[tuple[bytes, bytes, int]] = []
-    while found := store.access.read(some, nothing):
-        yield from found
-        number = found[-1][0]
-
-
 def _on_disk(store: Store, key: bytes) -> bool:
     """Say whether ``key`` may have an entry; when the disk cannot be read, it may."""
     name = name_of(key)
     return store.access.read(lambda txn, ledger: ledger.find(txn, name) is not None, True)
-
-
-def _alive(entry: bytes | memoryview | None, now_us: int) -> bool:
-    if entry is None:
-        return False
-    expiry = expiry_of(entry)
-    return not expiry or expiry * 1000 > now_us

@@ -84,6 +84,11 @@ class Pending:
                     del held[write[0]]
                     self.size -= _size(write)
 
+    def forked(self) -> None:
+        """In a forked child: what was pending is the parent's to commit."""
+        self._lock = Lock()
+        self.clear()
+
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:

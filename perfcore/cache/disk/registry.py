@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+from collections import deque
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Lock
@@ -19,6 +20,7 @@ _FORK_PATIENCE = 5.0
 _lock = Lock()
 _stores: dict[str, Store] = {}
 _users: dict[str, int] = {}
+_abandoned: deque[Store] = deque()
 _held = ExitStack()
 _closes_at_exit = 0
 
@@ -30,6 +32,8 @@ def acquire(directory: Path, maxbytes: int, *, durable: bool) -> Store:
     """
     name = os.path.realpath(directory)
     with _lock:
+        _reap()
+        _close_at_exit()  # also where nothing is ever written: a closed file is sealed
         store = _stores.get(name)
         if store is None:
             store = _stores[name] = Store(Path(name), maxbytes, durable=durable, started=_close_at_exit)
@@ -41,22 +45,36 @@ def acquire(directory: Path, maxbytes: int, *, durable: bool) -> Store:
 
 def release(store: Store) -> None:
     """Give back what :func:`acquire` gave; the last one closes the store."""
-    name = str(store.directory)
+    _abandoned.append(store)
     with _lock:
-        if _stores.get(name) is not store:
-            return
-        _users[name] -= 1
-        if _users[name]:
-            return
-        del _stores[name], _users[name]
-        store.close()
+        _reap()
+
+
+def abandon(store: Store) -> None:
+    """Give back a store whose user was garbage; it is closed when the registry is used next.
+
+    The collector may run anywhere, in a thread that holds any of the locks below: here none may be taken.
+    """
+    _abandoned.append(store)
+
+
+def _reap() -> None:
+    while _abandoned:
+        store = _abandoned.popleft()
+        name = str(store.directory)
+        if _stores.get(name) is store:
+            _users[name] -= 1
+            if not _users[name]:
+                del _stores[name], _users[name]
+                store.close()
 
 
 def _close_at_exit() -> None:
     """Have this process close its stores when it ends.
 
-    Called when a process first writes, because what a parent has registered does not count in its children:
-    multiprocessing clears ``atexit`` there, and before Python 3.13 it runs only its own finalizers.
+    Called again when a process first writes, because what a parent has registered does not count in its
+    children: multiprocessing clears ``atexit`` there, and before Python 3.13 it runs only its own
+    finalizers.
     """
     global _closes_at_exit
     if _closes_at_exit == os.getpid():
@@ -79,13 +97,14 @@ def _close_all() -> None:
 def _before_fork() -> None:
     """Commit what is pending and bring every thread to a place where the child can go on from."""
     global _held
-    _held = ExitStack()
+    held = ExitStack()
     if _lock.acquire(timeout=_FORK_PATIENCE):
-        _held.callback(_lock.release)
+        held.callback(_lock.release)
     for store in _stores.values():
         if len(store.pending):
             store.drain()
-        _held.enter_context(store.access.quiet(_FORK_PATIENCE))
+        held.enter_context(store.access.quiet(_FORK_PATIENCE))
+    _held = held
 
 
 def _after_fork_in_parent() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from threading import Event, Lock, Thread
+from threading import Event, Lock, Thread, current_thread
 
 from perfcore._log import logger
 
@@ -48,7 +48,7 @@ class Writer:
         self._hurry.set()
         self._awake.set()
         thread, self._thread = self._thread, None
-        if thread is not None:
+        if thread is not None and thread is not current_thread():
             thread.join(timeout=10)
 
     def _start(self) -> bool:
