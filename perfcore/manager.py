@@ -66,9 +66,9 @@ class PerformanceManager:
     May be used from any thread, and in a forked child.
 
     >>> with PerformanceManager(caching={"max_memory": "8MB"}) as manager:
-    ...     manager.memory["user:1"] = "Ada"
+    ...     manager.memory["user:1"] = "free"
     ...     manager.memory["user:1"], manager.status().parts["memory"].state
-    ('Ada', 'running')
+    ('free', 'running')
     """
 
     def __init__(

@@ -52,9 +52,9 @@ class DiskCache(MutableMapping[Key, Any]):
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder, DiskCache(folder, maxbytes="64MB") as cache:
-    ...     cache["user", 1] = {"name": "Ada", "scores": (9.5, 10)}
+    ...     cache["user", 1] = {"plan": "free", "scores": (9.5, 10)}
     ...     cache["user", 1.0], cache.get("user:2", "nobody"), ("user", True) in cache
-    ({'name': 'Ada', 'scores': (9.5, 10)}, 'nobody', True)
+    ({'name': 'free', 'scores': (9.5, 10)}, 'nobody', True)
     """
 
     def __init__(
