@@ -54,7 +54,7 @@ class DiskCache(MutableMapping[Key, Any]):
     >>> with tempfile.TemporaryDirectory() as folder, DiskCache(folder, maxbytes="64MB") as cache:
     ...     cache["user", 1] = {"plan": "free", "scores": (9.5, 10)}
     ...     cache["user", 1.0], cache.get("user:2", "nobody"), ("user", True) in cache
-    ({'name': 'free', 'scores': (9.5, 10)}, 'nobody', True)
+    ({'plan': 'free', 'scores': (9.5, 10)}, 'nobody', True)
     """
 
     def __init__(

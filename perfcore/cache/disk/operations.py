@@ -102,9 +102,10 @@ def add(store: Store, write: Write) -> bool:
     except Unavailable:
         store.committer.give_up([write])
         return False
-    if isinstance(added, Applied):
-        store.committer.settle([write], added)
-    return added is not False
+    if not isinstance(added, Applied):
+        return False
+    store.committer.settle([write], added)
+    return added.written > 0  # a value that is too large is none
 
 
 def touch(store: Store, key: bytes, expiry: int, secret: bytes | None) -> bool:
