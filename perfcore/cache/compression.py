@@ -111,7 +111,8 @@ class Compression:
         try:
             if zstandard.frame_content_size(payload) != raw_length:
                 raise CodecError("a stored payload declares two lengths")
-            return self._decompressor(number).decompress(payload)
+            decompressor = self._tools.decompressors.get(number) or self._decompressor(number)
+            return decompressor.decompress(payload)
         except zstandard.ZstdError as error:
             raise CodecError("a stored payload does not decompress") from error
 
@@ -151,10 +152,9 @@ class Compression:
         return held[level, number]
 
     def _decompressor(self, number: int) -> zstandard.ZstdDecompressor:
-        held = self._tools.decompressors
-        if number not in held:
-            held[number] = zstandard.ZstdDecompressor(self._dictionary(number) if number else None)
-        return held[number]
+        dictionary = self._dictionary(number) if number else None
+        decompressor = self._tools.decompressors[number] = zstandard.ZstdDecompressor(dictionary)
+        return decompressor
 
     def _dictionary(self, number: int) -> zstandard.ZstdCompressionDict:
         if number not in self._dictionaries:

@@ -5,6 +5,7 @@ import random
 import sys
 import threading
 import time
+from pathlib import Path
 
 from perfcore.cache import DiskCache
 
@@ -222,8 +223,6 @@ def live_without(folder):
 
 def survive_damage(folder, seed, count):
     """Damage a file in all the ways in which files are damaged, and go on using it."""
-    from pathlib import Path
-
     folder = Path(folder)
     draw = random.Random(int(seed))
     whole = _used_file(folder / "whole")
@@ -289,6 +288,15 @@ def _damaged(draw, content):
     else:
         content += draw.randbytes(5000)
     return content
+
+
+def what_is_loaded():
+    """Say what importing the disk tier has done."""
+    import perfcore.cache.disk
+
+    heavy = [name for name in ("numpy", "platformdirs", "multiprocessing") if name in sys.modules]
+    files = [link for link in Path("/proc/self/fd").iterdir() if link.exists()]
+    say(threading.active_count(), heavy, len(files) < 6 and bool(perfcore.cache.disk.DiskCache))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,13 @@
 """Starting the actors."""
 
+import os
 import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+
+#: How often the tests of this folder kill and fill; ``make chaos`` asks for more.
+KILLS = int(os.environ.get("PERFCORE_KILLS", "10"))
 
 ACTORS = Path(__file__).with_name("actors.py")
 

@@ -10,7 +10,7 @@ import threading
 
 import lmdb
 import pytest
-from cache.processes import run
+from cache.processes import KILLS, run
 
 from perfcore.cache import DiskCache, clock
 from perfcore.cache.disk.environment import DATA_FILE
@@ -60,7 +60,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(tmp_path)], check=True)
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(1, 1 + KILLS // 3))
 def test_on_a_full_disk_a_key_answers_with_its_last_value_or_not_at_all(small_disk, seed):
     if small_disk is None:
         pytest.skip("no right to mount a file system; the quota test below covers the same paths")
@@ -210,11 +210,11 @@ def test_a_file_of_the_next_lmdb_is_put_aside(tmp_path):
     assert (tmp_path / DAMAGED).exists()
 
 
-MUTATIONS = int(os.environ.get("PERFCORE_MUTATIONS", "300"))
+MUTATIONS = int(os.environ.get("PERFCORE_MUTATIONS", "250"))
 
 
 def test_a_damaged_file_gives_right_values_or_none_and_takes_nobody_down(tmp_path):
-    right, missing, aside = map(int, run("survive_damage", tmp_path, 1, MUTATIONS, timeout=3000).split())
+    right, missing, aside = map(int, run("survive_damage", tmp_path, 1, MUTATIONS, timeout=7200).split())
     assert right > 0 < missing
     assert aside > 0
 

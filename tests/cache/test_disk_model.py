@@ -5,6 +5,7 @@ import tempfile
 
 import pytest
 from cache.values import same
+from effort import effort
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -188,5 +189,5 @@ class CommittedDiskMachine(DiskMachine):
 TestRelaxed = DiskMachine.TestCase
 TestCommitted = CommittedDiskMachine.TestCase
 TestRelaxed.settings = TestCommitted.settings = settings(
-    max_examples=30, stateful_step_count=40, deadline=None
+    max_examples=effort(30), stateful_step_count=40, deadline=None
 )

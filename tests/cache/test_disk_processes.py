@@ -1,18 +1,15 @@
 """Many processes on one directory: nobody sees a wrong value, loses an acknowledged one, or waits for
 ever."""
 
-import os
 import random
 import statistics
 import time
 
 import pytest
 from cache.actors import filler
-from cache.processes import run, started
+from cache.processes import KILLS, run, started
 
 from perfcore.cache import DiskCache
-
-KILLS = int(os.environ.get("PERFCORE_KILLS", "10"))
 
 
 def killed_at_random(folder, durability, seed):

@@ -57,11 +57,11 @@ class Codec:
 
     def unpack(self, kind: int, payload: bytes | memoryview, /) -> Any:
         """Return the value; raises :exc:`CodecError` for anything that :meth:`pack` could not have made."""
-        if kind == MESSAGEPACK:
-            return values.unpack(payload)
-        if kind == RAW:
-            return bytes(payload)
         try:
+            if kind == MESSAGEPACK:
+                return values.unpack(payload)
+            if kind == RAW:
+                return bytes(payload)
             if kind == ARRAY:
                 return arrays.unpack_array(payload)
             if kind == PICKLE and self._pickle:
@@ -70,7 +70,7 @@ class Codec:
                 return pickle.loads(payload)
         except CodecError:
             raise
-        except Exception as error:  # whatever damaged bytes provoke in numpy, or a pickle in its classes
+        except Exception as error:  # whatever hostile bytes provoke in a constructor of the allow-list
             raise CodecError(f"stored bytes are not a value: {type(error).__name__}") from error
         raise CodecError(
             "a stored value is a pickle" if kind == PICKLE else f"a value is of unknown kind {kind}"

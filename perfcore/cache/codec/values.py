@@ -122,16 +122,6 @@ _quick = _Packer(SCALARS)
 _careful = _Packer(SCALARS - {int, str})
 
 
-def unpack(data: bytes | memoryview) -> Any:
-    """Return the value that ``data`` holds; raises :exc:`CodecError` for anything but :func:`pack`'s work."""
-    try:
-        return _decode(data)
-    except CodecError:
-        raise
-    except Exception as error:  # whatever hostile bytes can provoke in a constructor of the allow-list
-        raise CodecError(f"stored bytes are not a value: {type(error).__name__}") from error
-
-
 def _read(code: int, data: memoryview) -> Any:
     reader = _READERS.get(code)
     if reader is None:
@@ -149,7 +139,8 @@ def _read_object(data: memoryview) -> Any:
     return objects.rebuild(name, fingerprint, values)
 
 
-_decode = msgpack.Decoder(ext_hook=_read).decode
+#: Returns the value in bytes or a memoryview; anything but :func:`pack`'s work may raise any exception.
+unpack = msgpack.Decoder(ext_hook=_read).decode
 _decode_list = msgpack.Decoder(list, ext_hook=_read).decode
 
 _READERS: dict[int, Callable[[memoryview], Any]] = {

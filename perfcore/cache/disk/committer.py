@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from typing import NamedTuple
 
+from perfcore.cache import clock
 from perfcore.cache.codec.entry import identity
 from perfcore.cache.disk.access import Access
 from perfcore.cache.disk.counters import Counters
@@ -127,10 +128,12 @@ class Committer:
         dictionaries: set[int] = set()
         hurried = len(writes) == 1 or self._pending.size > self._backlog // 2  # somebody waits for it
         entries = self._packing.pack(writes, dictionaries, hurried=hurried)
-        items, size = [], 0
+        items, size, now = [], 0, clock.now_us()
         for write, entry in zip(writes, entries, strict=True):
             if entry is not None and len(entry) > self._largest_entry:
                 self._counters.rejections += 1
+                entry = None
+            elif write.expiry and not write.alive(now):
                 entry = None
             items.append((write, name_of(write.key), entry))
             size += 0 if entry is None else len(entry)

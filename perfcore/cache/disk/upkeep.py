@@ -6,7 +6,6 @@ from itertools import islice
 from typing import NamedTuple
 
 from perfcore.cache.codec.entry import COMPRESSED, key_of, unseal
-from perfcore.cache.disk import structure
 from perfcore.cache.disk.environment import DATA_FILE
 from perfcore.cache.disk.faults import Unavailable
 from perfcore.cache.disk.ledger import Ledger, Txn, name_of
@@ -73,6 +72,8 @@ def vacuum(store: Store) -> int:
 
 def _check_structure(store: Store) -> str | None:
     """Look at the file while the write lock keeps it still."""
+    from perfcore.cache.disk import structure  # numpy, which nothing else here needs
+
     try:
         store.access.write(lambda txn, ledger: structure.check(store.directory / DATA_FILE))
     except Unavailable:
