@@ -18,8 +18,7 @@ def expires_at(written_us: int, ttl: float | None) -> int:
 
 
 def remaining(expiry: int, written_us: int, at_us: int) -> float | None:
-    """Return the seconds left at ``at_us``, None for ever, 0.0 when expired; never more than there were at
-    first.
+    """Return the seconds left at ``at_us`` (None: for ever, 0.0: none), never more than there were at first.
 
     >>> remaining(expiry=10_000, written_us=4_000_000, at_us=9_000_000)
     1.0

@@ -100,8 +100,7 @@ class Compression:
         return self._current if size <= _DICTIONARY_LIMIT else 0
 
     def restore(self, payload: bytes | memoryview, number: int, raw_length: int) -> bytes:
-        """Return the payload that was compressed; raises :exc:`CodecError` when it is not as long as
-        declared.
+        """Return the payload as it was; raises :exc:`CodecError` when it is not as long as declared.
 
         The declared length is held against the frame's own, against what a frame of this size can hold and
         against the limit, before any memory is taken for it.

@@ -34,8 +34,7 @@ class Dictionary(NamedTuple):
 
 
 def number_of(content: bytes | memoryview) -> int:
-    """Return the number of a dictionary: derived from its content, so that no number ever gets a second
-    meaning."""
+    """Return the number of a dictionary, a hash of its content: none ever gets a second meaning."""
     return xxh32_intdigest(content) or 1
 
 
@@ -43,8 +42,7 @@ class Trainer:
     """Collects samples, trains, and tells when to train again. Thread-safe."""
 
     def __init__(self, room: int) -> None:
-        """``room`` is how many bytes a dictionary may take; too little to be of use, and nothing is
-        learnt."""
+        """``room`` is how many bytes a dictionary may take; if that is too little, nothing is learnt."""
         self._size = min(_DICTIONARY_BYTES, room)
         self._lock = Lock()
         self._samples: list[bytes | bytearray | memoryview] = []
@@ -68,8 +66,7 @@ class Trainer:
             return enough
 
     def judge(self, size: int, packed: int) -> None:
-        """Note what the dictionary made of a payload of ``size`` bytes; begin sampling again when it is
-        worn out."""
+        """Note what the dictionary made of ``size`` bytes; begin sampling again when it is worn out."""
         self._raw += size
         self._packed += packed
         self._count += 1

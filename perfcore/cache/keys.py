@@ -1,5 +1,4 @@
-"""Keys below the memory tier: one reversible byte string for all keys that a dict would take for the same
-one.
+"""Keys below the memory tier: one reversible byte string for all keys that are one in a dict.
 
 ``s`` and UTF-8 for str, ``b`` and the bytes, ``i`` and the shortest big-endian two's complement for
 integers (also ``True`` and ``2.0``), ``n`` for None, ``t`` and each item after its length (4 bytes,

@@ -290,6 +290,12 @@ def _damaged(draw, content):
     return content
 
 
+def outgrow_the_map(folder):
+    """Write more than processes with a small budget have mapped."""
+    with DiskCache(folder, maxbytes="64MB", compression="off") as cache:
+        cache.set_many({number: bytes([number]) * 100_000 for number in range(200)})
+
+
 def what_is_loaded():
     """Say what importing the disk tier has done."""
     import perfcore.cache.disk

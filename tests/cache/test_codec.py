@@ -1,5 +1,4 @@
-"""What is encoded comes back equal and of the same type; what cannot is refused by name before anything
-happens."""
+"""What is encoded comes back equal and of the same type; what cannot is refused by name."""
 
 import re
 from collections import OrderedDict, deque

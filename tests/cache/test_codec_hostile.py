@@ -1,5 +1,4 @@
-"""Bytes from someone who can write to the store: a CodecError, in bounded time and memory, and nothing
-runs."""
+"""Bytes from someone who can write to the store: a CodecError, in bounded time, and nothing runs."""
 
 import os
 import pickle

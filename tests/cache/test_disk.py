@@ -387,6 +387,32 @@ def test_threads_on_one_cache_see_their_own_last_word(tmp_path):
     assert (stats.errors, stats.damaged, stats.dropped) == (0, 0, 0)
 
 
+def test_readers_do_not_notice_when_the_map_grows_or_commits_begin_to_wait_for_the_disk(tmp_path):
+    with DiskCache(tmp_path, maxbytes="1MB") as cache:
+        cache.set_many({number: str(number) * 50 for number in range(500)})
+        wrong, stop = [], threading.Event()
+
+        def read(seed):
+            draw = random.Random(seed)
+            while not stop.is_set():
+                number = draw.randrange(500)
+                if cache.get(number) != str(number) * 50:
+                    wrong.append(number)
+
+        threads = [threading.Thread(target=read, args=(seed,)) for seed in range(3)]
+        for thread in threads:
+            thread.start()
+        for size in (2, 4, 8, 16, 32):
+            DiskCache(tmp_path, maxbytes=size << 20, durability="sync" if size == 8 else "relaxed").close()
+            cache.vacuum()
+            time.sleep(0.01)
+        stop.set()
+        for thread in threads:
+            thread.join()
+        assert not wrong
+        assert cache.stats().errors == 0
+
+
 # --- the rest -----------------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,4 @@
-"""Many processes on one directory: nobody sees a wrong value, loses an acknowledged one, or waits for
-ever."""
+"""Many processes on one directory: no wrong value, no acknowledged one lost, nobody waits for ever."""
 
 import random
 import statistics
@@ -124,6 +123,20 @@ def test_what_was_written_last_is_not_lost_when_the_program_ends(tmp_path):
     run("leave_without_closing", tmp_path)
     with DiskCache(tmp_path, maxbytes="2MB") as cache:
         assert cache["last words"] == "written"
+
+
+def test_a_file_that_another_process_lets_grow_is_mapped_anew(tmp_path):
+    with DiskCache(tmp_path, maxbytes="64KB") as cache:
+        cache.set_many({"mine": 1})
+        mapped = cache._store.access.connection.environment.map_size
+        run("outgrow_the_map", tmp_path)
+        assert [cache[number] for number in range(200)] == [
+            bytes([number]) * 100_000 for number in range(200)
+        ]
+        assert cache._store.access.connection.environment.map_size > mapped
+        cache.set_many({"small": 2})
+        assert cache.stats().bytes <= 64 << 10
+        assert cache.stats().errors == 0
 
 
 def test_readers_that_died_do_not_keep_their_slots(tmp_path):

@@ -171,8 +171,7 @@ plain = st.recursive(
 
 
 def same(left, right):
-    """Say whether two values are equal, of the same types all the way down, and alike in what ``==``
-    ignores."""
+    """Say whether two values are equal and of the same types all the way down, also where ``==`` is blind."""
     if type(left) is not type(right):
         return False
     if isinstance(left, float | complex | np.generic | np.ndarray):

@@ -1,5 +1,4 @@
-"""numpy arrays and scalars of every plain dtype. numpy is imported only where a value of its kind shows
-up."""
+"""numpy arrays and scalars of every plain dtype; numpy is imported where one of them shows up."""
 
 from __future__ import annotations
 
@@ -28,8 +27,7 @@ _ALIGNMENT = 64
 
 
 def pack_array(array: Any) -> bytes:
-    """Return dtype, shape and data of an exact ``ndarray``; raises :exc:`TypeError` for objects and
-    subclasses."""
+    """Return dtype, shape and data; raises :exc:`TypeError` for arrays of objects and for subclasses."""
     import numpy as np
 
     if type(array) is not np.ndarray:

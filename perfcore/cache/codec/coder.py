@@ -77,14 +77,12 @@ class Codec:
         )
 
     def encode(self, value: Any, *, key: bytes = b"") -> bytes:
-        """Return ``value`` as bytes that describe themselves; raises :exc:`TypeError` naming what cannot be
-        stored."""
+        """Return ``value`` as bytes; raises :exc:`TypeError` naming what cannot be stored."""
         kind, payload = self.pack(value)
         return seal(key, Entry(kind, 0, 0, len(payload), 0, 0, payload), self.secret)
 
     def decode(self, data: bytes, *, key: bytes = b"") -> Any:
-        """Return the value in ``data``; raises :exc:`CodecError` when damaged, foreign, forged or for
-        another key."""
+        """Return the value; raises :exc:`CodecError` when damaged, foreign, forged or for another key."""
         entry = Entry._make(unseal(data, key, self.secret))
         if entry.flags & COMPRESSED or entry.raw_length != len(entry.payload):
             raise CodecError("a stored entry is compressed or has a wrong length")

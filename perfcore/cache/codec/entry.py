@@ -1,5 +1,4 @@
-"""The envelope of a stored value: a header that describes it, the key it was written for, checksum and
-signature.
+"""The envelope of a stored value: what it is, the key it was written for, checksum and signature.
 
 ::
 
@@ -80,8 +79,8 @@ def seal(key: bytes, entry: Entry, secret: bytes | None = None) -> bytes:
 def unseal(
     data: bytes, key: bytes, secret: bytes | None = None
 ) -> tuple[int, int, int, int, int, int, bytes | memoryview]:
-    """Return the fields of the :class:`Entry` that ``data`` holds for ``key``, as a bare tuple: it is on
-    the path of each read.
+    """Return the fields of the :class:`Entry` in ``data``; a bare tuple, for this is on the path of each
+    read.
 
     Raises :exc:`CodecError` when it is damaged, of another version, written for another key or, given a
     ``secret``, not signed with it. What is returned is what was sealed, but not yet known to be decodable.

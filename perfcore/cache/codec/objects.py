@@ -1,5 +1,4 @@
-"""The allow-list: classes of the application whose instances may be stored, and how they are taken apart
-and rebuilt.
+"""The allow-list: classes whose instances may be stored, and how these are taken apart and rebuilt.
 
 An instance is stored as the name of its class, a fingerprint of its field names, and its fields' values. It
 is rebuilt by setting the fields: nothing named in stored bytes is imported or called. A class whose fields
@@ -71,7 +70,7 @@ def allow(
 
 
 def take_apart(value: Any) -> tuple[str, int, Iterable[Any]]:
-    """Return name, fingerprint and field values of ``value``; raises :exc:`TypeError` if its class is not
+    """Return name, fingerprint and fields of ``value``; raises :exc:`TypeError` if its class is not
     allowed."""
     cls = type(value)
     try:

@@ -27,8 +27,7 @@ _WIDE = 4096
 
 
 def is_plain(value: Any) -> bool:
-    """Say whether ``value`` consists of exact str, bytes, int, float, bool, None, list and dict, nested in
-    bounds.
+    """Say whether ``value`` is made of exact str, bytes, int, float, bool, None, list and dict only.
 
     The keys of a dict are referents too, except exact strs, which CPython keeps in a table of their own kind.
 

@@ -64,8 +64,7 @@ class Access:
         return self.read(lambda txn, ledger: ledger.copy(txn, name), None)
 
     def read(self, action: Callable[[Txn, Ledger], _T], otherwise: _T) -> _T:
-        """Return what ``action`` finds in a read transaction, or ``otherwise`` when the disk cannot be
-        had."""
+        """Return what ``action`` finds, or ``otherwise`` when the disk cannot be had."""
         for _ in range(2):
             environment, ledger = self._connected()
             if environment is None or ledger is None or self.stale:
@@ -123,8 +122,7 @@ class Access:
                 return 0
 
     def drop_dead_readers(self) -> None:
-        """Free the reader slots of processes that died while reading: they keep freed pages from being
-        used."""
+        """Free the slots of readers that died: they keep freed pages from being used."""
         environment = self.connection.environment
         if environment is not None:
             try:
@@ -134,8 +132,7 @@ class Access:
 
     @contextmanager
     def quiet(self, timeout: float) -> Iterator[None]:
-        """A block in which no transaction is open, unless a thread is stuck in one for ``timeout``
-        seconds."""
+        """A block without open transactions, unless a thread is stuck in one for ``timeout`` seconds."""
         lock, environment = self.lock, self.connection.environment
         held = lock.acquire(timeout=timeout)
         try:
@@ -240,8 +237,7 @@ class Access:
         return attempt < 3 or self.connection.empty()
 
     def _squeeze(self, environment: Environment, ledger: Ledger, size: int) -> None:
-        """Evict a tenth, or twice ``size``, in small steps: what a transaction frees the next but one can
-        use."""
+        """Evict a tenth, or twice ``size``, in steps: what one frees, the next but one can use."""
         with environment.reading() as txn:
             used = ledger.used_bytes(txn)
         goal = max(0, used - max(used // 10, 2 * size))

@@ -17,7 +17,7 @@ __all__ = ["Budget", "Evicted"]
 
 #: Second chances in one transaction, so that a commit stays short even if everything was read.
 _CHANCES = 256
-#: Digests of entries that were read; more of them are not worth their memory (20 MB).
+#: Names of entries that were read; more of them are not worth their memory (20 MB).
 _REMEMBERED = 200_000
 #: How long a full disk holds the cache to the room it had then, in seconds.
 _CRAMPED = 60.0
@@ -38,7 +38,12 @@ class Budget:
         self._ceiling = limit
         self._cramped_until = 0.0
         self._read: set[bytes] = set()
-        self.saw = self._read.add
+
+    def saw(self, name: bytes) -> None:
+        """Note that the entry that ``name`` leads to was read."""
+        if len(self._read) >= _REMEMBERED:
+            self._read.clear()
+        self._read.add(name)
 
     @property
     def cramped(self) -> bool:
@@ -88,8 +93,3 @@ class Budget:
                 excess -= len(entry) + 1
                 ledger.drop(txn, number, name)
         return Evicted(evictions, expirations)
-
-    def forget(self) -> None:
-        """Give up what is known of reads, when that has become more than is worth its memory."""
-        if len(self._read) > _REMEMBERED:
-            self._read.clear()

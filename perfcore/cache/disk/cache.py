@@ -124,8 +124,7 @@ class DiskCache(MutableMapping[Key, Any]):
         return default if value is MISSING else value
 
     def touch(self, key: Key, *, ttl: float | timedelta | None = None) -> bool:
-        """Let ``key`` live for another ``ttl`` seconds from now (None: the cache's own); say whether it was
-        there."""
+        """Let ``key`` live for ``ttl`` seconds from now (None: the cache's own); say whether it was there."""
         expiry = clock.expires_at(clock.now_us(), self._seconds(ttl))
         return operations.touch(self._store, encode_key(key), expiry, self._codec.secret)
 
@@ -197,12 +196,11 @@ class DiskCache(MutableMapping[Key, Any]):
         return upkeep.verify(self._store, self._codec.secret)
 
     def vacuum(self) -> int:
-        """Write the file anew without its free pages; returns the bytes given back, 0 while other processes
-        use it."""
+        """Write the file anew without free pages; returns the bytes saved, 0 while other processes use it."""
         return upkeep.vacuum(self._store)
 
     def close(self) -> None:
-        """Commit and close, if no other object uses the directory; a closed cache is empty and ignores
+        """Commit and close, unless other objects use the directory; a closed cache is empty, ignores
         writes."""
         if self._finalizer.detach() is not None:
             registry.release(self._store)

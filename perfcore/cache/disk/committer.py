@@ -1,5 +1,4 @@
-"""From the pending writes to the disk: batches, what to do when they cannot be committed, and what readers
-threw out."""
+"""From the pending writes to the disk: batches, and what to do when they cannot be committed."""
 
 from __future__ import annotations
 
@@ -91,21 +90,24 @@ class Committer:
         finally:
             self._draining.release()
 
-    def drain(self) -> bool:
-        """Commit all that is pending now; False if that was not possible."""
-        with self._draining:
+    def drain(self, patience: float = -1) -> bool:
+        """Commit all that is pending now; False if that cannot be, or another thread is at it for too
+        long."""
+        if not self._draining.acquire(timeout=patience):
+            return False
+        try:
             self._packing.adopt()
             rest = len(self._pending)
             while rest > 0 and (batch := self._batch()):
                 if not self.commit(batch):
                     return False
                 rest -= len(batch)
-                self._packing.learn(at_once=len(self._pending) > _BATCH // 2)
+        finally:
+            self._draining.release()
         return self._sweep()
 
     def commit(self, writes: list[Write]) -> bool:
-        """Bring those of ``writes`` that are still pending to disk in one transaction; False if that cannot
-        be."""
+        """Bring those of ``writes`` that are still pending to disk at once; False if that cannot be."""
         prepared = self.prepare(writes)
         try:
             done = self._access.write(lambda txn, ledger: self.apply(txn, ledger, prepared), prepared.size)
@@ -127,7 +129,10 @@ class Committer:
         """Compress and seal ``writes``, which needs no lock."""
         dictionaries: set[int] = set()
         hurried = len(writes) == 1 or self._pending.size > self._backlog // 2  # somebody waits for it
-        entries = self._packing.pack(writes, dictionaries, hurried=hurried)
+        entries: list[bytes | None] = []
+        for start in range(0, len(writes), _BATCH):
+            entries += self._packing.pack(writes[start : start + _BATCH], dictionaries, hurried=hurried)
+            self._packing.learn(at_once=len(self._pending) > _BATCH // 2)
         items, size, now = [], 0, clock.now_us()
         for write, entry in zip(writes, entries, strict=True):
             if entry is not None and len(entry) > self._largest_entry:
@@ -167,6 +172,10 @@ class Committer:
                 self._pending.swap(write, Write(write.key))
             else:
                 self._pending.settle([write])
+        self.bound_tombstones()
+
+    def bound_tombstones(self) -> None:
+        """Rather than remember more keys for a disk that cannot be had, take all that is on it for stale."""
         if len(self._pending) > _TOMBSTONES and self._access.retry_in:
             self._access.stale = True
             self._pending.clear()

@@ -26,8 +26,7 @@ _MAP_FACTOR, _SMALLEST_MAP = 2, 4 << 20
 
 
 class Connection:
-    """An open environment, or None and when to try again. All methods are called under the store's commit
-    lock."""
+    """An open environment, or None and when to try again; to be used under the access's lock."""
 
     def __init__(self, directory: Path, maxbytes: int, *, durable: bool) -> None:
         self.environment: Environment | None = None
@@ -54,8 +53,7 @@ class Connection:
         return self.environment
 
     def about_to_write(self) -> None:
-        """Break the seal, once: a process that only reads leaves the file as it was, even when it is
-        killed."""
+        """Break the seal, once: who only reads leaves the file as it was, even when killed."""
         if not self._writing:
             recovery.break_seal(self._directory)
             self._writing = True
@@ -75,16 +73,17 @@ class Connection:
         """
         self._strikes += 1
         self._disconnect()
-        if not self._membership.join():
-            self._membership.leave()
-            self.suspend(error)
-            return
         try:
+            if not self._membership.join():
+                self.suspend(error)
+                return
             finding = recovery.inspect(self._directory) or (str(error) if self._strikes > 1 else None)
             if finding is not None:
                 self._put_aside(finding)
         except OSError as trouble:
             self.suspend(trouble)
+        finally:
+            self._membership.leave()  # others may come in before we are back: they look for themselves
 
     def empty(self) -> bool:
         """Throw the file away, if no other process uses it: not a page of it can be written any more.
@@ -94,16 +93,16 @@ class Connection:
         """
         self._disconnect()
         try:
-            if self._membership.join():
-                self._say(
-                    f"{self._directory} is emptied: the disk is full, and not even deletes can be written"
-                )
-                recovery.remove(self._directory)
-                return True
+            if not self._membership.join():
+                return False
+            self._say(f"{self._directory} is emptied: the disk is full, and not even deletes can be written")
+            recovery.remove(self._directory)
+            return True
         except OSError as error:
             self.suspend(error)
-        self._membership.leave()
-        return False
+            return False
+        finally:
+            self._membership.leave()
 
     def adjust(self, maxbytes: int, *, durable: bool) -> None:
         """Map enough for ``maxbytes``; if ``durable``, let each commit wait for the disk from now on."""
@@ -118,8 +117,7 @@ class Connection:
                 self.ledger = Ledger(environment)
 
     def compact(self) -> int:
-        """Write the file anew without its free pages, if no other process uses it; returns the bytes given
-        back."""
+        """Write the file anew without free pages, if no other process uses it; returns the bytes saved."""
         environment = self.open()
         if environment is None or not self._membership.alone():
             return 0

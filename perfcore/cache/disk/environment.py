@@ -1,5 +1,4 @@
-"""The LMDB environment of a directory: opening, mapping, growing, forking and closing it without a reader
-noticing.
+"""The LMDB environment of a directory: opened, grown, forked and closed without a reader noticing.
 
 LMDB wants one environment per file and process, no transaction alive while the map is replaced, and none
 carried across a fork. All of that is kept here; what the databases hold is the ledger's business.
@@ -7,6 +6,7 @@ carried across a fork. All of that is kept here; what the databases hold is the 
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -91,8 +91,7 @@ class Environment:
 
     @contextmanager
     def writing(self) -> Iterator[lmdb.Transaction[memoryview]]:
-        """A write transaction, committed at the end and aborted by an exception. Values read in it are
-        views."""
+        """A write transaction, committed at the end, aborted by an exception; what it finds are views too."""
         with self._env.begin(write=True, buffers=True) as txn:
             yield txn
 
@@ -118,8 +117,7 @@ class Environment:
                 _allocate(self._path / DATA_FILE, wanted)
 
     def grow(self, map_size: int) -> None:
-        """Replace the map by one of at least ``map_size`` bytes; no transaction may be open in this
-        thread."""
+        """Replace the map by one of at least ``map_size`` bytes; this thread has no open transaction."""
         with self.gate.closed():
             self._env.set_mapsize(map_size)
             self.map_size = self._env.info()["map_size"]
@@ -167,8 +165,7 @@ class Environment:
             copy.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Wait for the readers and close. In a forked child this lets go of what was inherited, without
-        waiting."""
+        """Wait for the readers and close; in a forked child, let go of what was inherited."""
         with self.gate.closed():
             self._env.close()
 
@@ -181,7 +178,18 @@ def _allocate(path: Path, size: int) -> None:
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        if os.fstat(descriptor).st_size < size:
-            os.posix_fallocate(descriptor, 0, size)
+        held = os.fstat(descriptor).st_size
+        if held < size:
+            _extend(descriptor, held, size)
     finally:
         os.close(descriptor)
+
+
+def _extend(descriptor: int, held: int, size: int) -> None:
+    try:
+        os.posix_fallocate(descriptor, 0, size)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+            raise
+        while held < size:  # a file system that cannot, and a C library that does not do it by hand
+            held += os.pwrite(descriptor, bytes(min(size - held, 1 << 16)), held)

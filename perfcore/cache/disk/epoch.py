@@ -1,5 +1,4 @@
-"""Two words that all processes on a directory see: they move when something readable before is no longer
-valid.
+"""Two words that all processes on a directory see, and that move when something ceases to be valid.
 
 A memory tier above the disk can look at them on each hit for the price of two loads, and ask the disk again
 when one has moved. The words are random, not counted up: two processes that move one at the same time need
@@ -20,8 +19,7 @@ _BYTES = 16
 
 
 class Epochs:
-    """The words of one directory, opened when first asked for; private ones where the directory cannot be
-    used."""
+    """The words of one directory; private ones where the directory cannot be used."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "epoch"

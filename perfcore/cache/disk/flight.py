@@ -1,5 +1,4 @@
-"""Single flight: of all threads and processes that miss on a key at once, one computes and the others wait
-for it."""
+"""Single flight: of all threads and processes that miss on a key at once, one computes."""
 
 from __future__ import annotations
 
@@ -41,8 +40,7 @@ class Flights:
         self._waiting: dict[int, _Flight] = {}
 
     def run(self, name: bytes, look: Callable[[], Any], compute: Callable[[], _T]) -> _T:
-        """Return what ``look`` finds for the key that ``name`` is of, or else what ``compute`` returns and
-        stores.
+        """Return what ``look`` finds under ``name``, or else what ``compute`` returns and stores.
 
         ``look`` returns :data:`MISSING` when there is nothing. An exception of ``compute`` reaches only the
         caller that ran it; the next one tries again.

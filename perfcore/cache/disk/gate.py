@@ -1,5 +1,4 @@
-"""A gate that readers pass for the price of two deque operations, and that one thread can close behind
-them."""
+"""A gate that readers pass for two deque operations, and that one thread can close behind them."""
 
 from __future__ import annotations
 
@@ -43,8 +42,7 @@ class Gate:
 
     @contextmanager
     def closed(self, timeout: float | None = None) -> Iterator[bool]:
-        """Close the gate for a ``with`` block; gives False if readers were still inside after ``timeout``
-        seconds."""
+        """Close the gate for a block; gives False if readers were still inside after ``timeout`` seconds."""
         with self._alone:
             self._owner = get_ident()
             self._opened.clear()

@@ -1,5 +1,4 @@
-"""What the tree holds, and the only code that changes it: an index by digest over entries in order of
-writing.
+"""What the tree holds, and the only code that changes it: an index over entries in order of writing.
 
 ==================  =========================================================
 ``00`` and a word   the format's name, compression dictionaries

@@ -20,8 +20,7 @@ _PATIENCE = 15.0
 
 
 class Membership:
-    """This process's part in one directory; at most one of these per directory and process, as record locks
-    demand."""
+    """This process's part in one directory; record locks allow it only one of these."""
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "members.lock"
@@ -54,8 +53,7 @@ class Membership:
         return self._lock(fcntl.LOCK_EX)
 
     def leave(self) -> None:
-        """Stop being a member. In a forked child this closes what it inherited; the parent's lock is its
-        own."""
+        """Stop being a member; in a forked child, close what was inherited."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

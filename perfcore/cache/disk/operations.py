@@ -1,5 +1,4 @@
-"""The operations that are on disk when they return: deletes, and all that depends on what is stored
-already."""
+"""The operations that are on disk when they return: deletes, and what depends on what is stored."""
 
 from __future__ import annotations
 
@@ -183,5 +182,7 @@ def expire(store: Store) -> int:
 
 def _on_disk(store: Store, key: bytes) -> bool:
     """Say whether ``key`` may have an entry; when the disk cannot be read, it may."""
+    if store.closed:
+        return False
     name = name_of(key)
     return store.access.read(lambda txn, ledger: ledger.find(txn, name) is not None, True)

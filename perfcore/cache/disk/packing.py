@@ -29,8 +29,7 @@ class Packing:
         self._adopted = False
 
     def pack(self, writes: list[Write], dictionaries: set[int], *, hurried: bool) -> list[bytes | None]:
-        """Return an entry for each of ``writes``, None for tombstones; note the dictionaries that they
-        need."""
+        """Return an entry for each write, None for tombstones; note the dictionaries they need."""
         if len(writes) == 1:
             return [self._pack(writes[0], dictionaries, hurried=hurried)]
         entries: list[bytes | None] = [None] * len(writes)
@@ -71,8 +70,10 @@ class Packing:
                 ledger.keep_dictionary(txn, number, content)
 
     def learn(self, *, at_once: bool) -> None:
-        """If there are samples enough, train a dictionary, which takes a fifth of a second: in its own
-        thread, or ``at_once`` when what is to be written next gains more by it than it loses by the wait.
+        """Train a dictionary if there are samples enough.
+
+        That takes a fifth of a second: ``at_once`` when what is to be written next gains more by it than it
+        loses by the wait, otherwise in a thread of its own.
         """
         if not self._compression.training_due():
             return

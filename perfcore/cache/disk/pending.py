@@ -1,5 +1,4 @@
-"""What was written but not committed yet: read first, so that a process always sees its own last word on a
-key."""
+"""What is not committed yet: read first, so that a process sees its own last word on a key."""
 
 from __future__ import annotations
 

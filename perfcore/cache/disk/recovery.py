@@ -65,8 +65,7 @@ def remove(directory: Path) -> None:
 
 
 def _describe(path: Path) -> bytes:
-    """What changes when anyone writes to the file, when it is replaced or copied, and when the machine
-    restarts.
+    """What changes when the file is written to, replaced or copied, and when the machine restarts.
 
     The last because commits are not synced by default: after a power cut the file may hold only some of them.
     """

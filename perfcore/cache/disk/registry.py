@@ -102,7 +102,7 @@ def _before_fork() -> None:
         held.callback(_lock.release)
     for store in _stores.values():
         if len(store.pending):
-            store.drain()
+            store.drain(_FORK_PATIENCE)
         held.enter_context(store.access.quiet(_FORK_PATIENCE))
     _held = held
 

@@ -52,7 +52,7 @@ class Store:
         self.pending = Pending()
         self.budget = Budget(maxbytes)
         self.access = Access(Connection(directory, maxbytes, durable=durable), self.budget, self.counters)
-        self.packing = Packing(self.access, maxbytes, self.largest_value)
+        self.packing = Packing(self.access, maxbytes, _LARGEST_VALUE)
         self.epochs = Epochs(directory)
         self.committer = Committer(
             self.access, self.pending, self.packing, self.counters, self.epochs, maxbytes
@@ -141,11 +141,13 @@ class Store:
     def try_later(self) -> None:
         """Note that something pending could not be committed; the writer tries again."""
         self.committer.troubled = True
+        self.committer.bound_tombstones()
         self.wake()
 
-    def drain(self) -> bool:
-        """Commit all that is pending now; False if that was not possible."""
-        return self.closed or self.committer.drain()
+    def drain(self, patience: float = -1) -> bool:
+        """Commit all that is pending now; False if that was not possible, in ``patience`` seconds if
+        given."""
+        return self.closed or self.committer.drain(patience)
 
     def _work(self) -> float | None:
         """What the writer does; returns in how many seconds it should try again, None when all is done."""

@@ -19,8 +19,7 @@ _STRIDE = 64
 
 
 class Verification(NamedTuple):
-    """What :func:`verify` found: entries that are whole, entries and index lines it removed, the file's
-    structure.
+    """What :func:`verify` found: entries that are whole, what it removed, and how the file is built.
 
     ``structure`` is None where the file is sound, and otherwise says what is wrong; the file has been put
     aside then.
@@ -64,8 +63,7 @@ def verify(store: Store, secret: bytes | None) -> Verification:
 
 
 def vacuum(store: Store) -> int:
-    """Write the file anew without its free pages; returns how many bytes that gave back, 0 if others use
-    it."""
+    """Write the file anew without free pages; returns how many bytes that saved, 0 if others use it."""
     store.drain()
     return store.access.compact()
 

@@ -17,8 +17,7 @@ _LINGER = 0.02
 
 
 class Writer:
-    """Calls ``work`` soon after each :meth:`wake`; ``work`` returns in how many seconds to call it again,
-    or None.
+    """Calls ``work`` soon after each :meth:`wake`, and again after the seconds it returns.
 
     ``started`` is called when there is a thread whose work must not be lost at exit.
     """
@@ -27,8 +26,7 @@ class Writer:
         self._work = work
         self._started = started
         self._awake = Event()
-        self._hurry = Event()
-        self._stopped = False
+        self._ended = Event()
         self._starting = Lock()
         self._thread: Thread | None = None
 
@@ -38,14 +36,9 @@ class Writer:
             self._awake.set()
         return self._thread is not None or self._start()
 
-    def hurry(self) -> None:
-        """End the wait for more to write."""
-        self._hurry.set()
-
     def stop(self) -> None:
         """End the thread, after the work it is at."""
-        self._stopped = True
-        self._hurry.set()
+        self._ended.set()
         self._awake.set()
         thread, self._thread = self._thread, None
         if thread is not None and thread is not current_thread():
@@ -53,8 +46,8 @@ class Writer:
 
     def _start(self) -> bool:
         with self._starting:
-            if self._thread is not None or self._stopped:
-                return not self._stopped
+            if self._thread is not None or self._ended.is_set():
+                return not self._ended.is_set()
             thread = Thread(target=self._run, name="perfcore-disk-writer", daemon=True)
             try:
                 thread.start()
@@ -68,10 +61,8 @@ class Writer:
         again: float | None = None
         while True:
             self._awake.wait(again)
-            self._hurry.wait(_LINGER)
-            if self._stopped:
+            if self._ended.wait(_LINGER):
                 return
-            self._hurry.clear()
             self._awake.clear()
             try:
                 again = self._work()
