@@ -99,7 +99,7 @@ build/%/.built: $(NATIVE_SOURCES) $(wildcard perfcore/*.py perfcore/*/*.py perfc
 build/free-threaded/.built: $(NATIVE_SOURCES) $(wildcard perfcore/*.py perfcore/*/*.py)
 	@mkdir -p build/free-threaded
 	test -x build/free-threaded/bin/python || "$$(tools/free-threaded-python)" -m venv build/free-threaded
-	build/free-threaded/bin/python -m pip install -q --only-binary hypothesis,numpy,psutil 'Cython>=3.3' 'setuptools>=77' 'numpy<2.4' psutil \
+	build/free-threaded/bin/python -m pip install -q --only-binary hypothesis,numpy,psutil 'Cython>=3.3' 'setuptools>=77' 'numpy<2.4' platformdirs psutil \
 	    hypothesis pytest pytest-asyncio pytest-timeout
 	build/free-threaded/bin/python setup.py -q build --build-base build/free-threaded-work --build-lib build/free-threaded
 	@touch $@
