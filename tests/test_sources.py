@@ -33,7 +33,7 @@ def files(*suffixes, under=FOLDERS):
         if path.is_file()
         and path.suffix in suffixes
         and "__pycache__" not in path.parts
-        and path.name != "py.typed"
+        and path.name not in {"py.typed", ".git"}  # .git: git writes a file there in a worktree
     )
 
 
