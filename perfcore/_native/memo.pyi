@@ -1,0 +1,104 @@
+from collections.abc import Callable, Generator, Hashable
+from datetime import timedelta
+from typing import Any, Generic, NoReturn, Self, TypeAlias, TypeVar, final
+
+from typing_extensions import disjoint_base
+
+from perfcore._native.cache import Cache
+
+__all__ = ["KEYWORDS", "Held", "Memo", "Ready", "key_of"]
+
+_T_co = TypeVar("_T_co", covariant=True)
+
+# (key, args, kwargs): kwargs is a dict, or None when the call had none
+_Miss: TypeAlias = Callable[[Any, tuple[Any, ...], dict[str, Any] | None], Any]
+# (key, args, kwargs, value, left): left is the seconds until the entry ends, or None when it never does
+_Review: TypeAlias = Callable[[Any, tuple[Any, ...], dict[str, Any] | None, Any, float | None], Any]
+
+@final
+class _Keywords:
+    """The type of KEYWORDS, which is its only instance."""
+
+KEYWORDS: _Keywords
+"""Stands in a key between positional arguments and keywords; a singleton, also when pickled or copied."""
+
+# The key under which a Memo without `key=` stores the result of a call, and whose hash and equality its
+# native path reproduces without building it: the argument itself for one exact str or int; else the tuple
+# of the positional arguments; with keywords (*args, KEYWORDS, name, value, ...) in the order of the call.
+# With `typed`, always a tuple, followed by the types of all arguments. `skip` leading positional
+# arguments are no part of it.
+def key_of(
+    args: tuple[Any, ...], kwargs: dict[str, Any] | None = None, typed: bool = False, skip: int = 0, /
+) -> Hashable: ...
+
+# A value that a Memo does not hand out as it is (an exception, a value with tags, ...): subclass it,
+# store instances, and they come to `review`. Without `review` it is a value as any other.
+@disjoint_base
+class Held:
+    def __init__(self) -> None: ...
+
+# What a hit of a Memo with `awaitable` returns: awaiting it gives the value without a suspension. A
+# coroutine for asyncio (create_task, gather, wait_for ...) and isinstance(...,
+# collections.abc.Coroutine); can be awaited once.
+@final
+class Ready(Generic[_T_co]):
+    def __init__(self, value: _T_co, /) -> None: ...
+    def __await__(self) -> Generator[Any, Any, _T_co]: ...
+    def __iter__(self) -> Self: ...
+    def __next__(self) -> NoReturn: ...
+    def send(self, value: Any, /) -> NoReturn: ...
+    def throw(self, kind: Any, value: Any = None, traceback: Any = None, /) -> NoReturn: ...
+    def close(self) -> None: ...
+
+# A function behind a Cache. Each call finds its key natively, and then:
+#
+#   absent or ended        counted as a miss of the memo and of the cache; returns miss(key, args, kwargs).
+#                          `miss` has to call the function and store the result (cache.set(key, ...)); it must
+#                          not count again, so it looks with peek.
+#   in its last `margin`   counted as a hit; returns review(key, args, kwargs, value, left)
+#   seconds, or a Held
+#   else                   counted as a hit; returns the value, or finish(value) where there is a `finish`; in
+#                          a Ready where `awaitable` is true
+#
+# So an entry is fresh until `margin` before its hard end (with an idle limit: before the end that no use
+# moves), and stale until it: store it with ttl = fresh seconds + margin. What miss and review return is
+# returned as it is (for coroutine functions: a coroutine). `key(*args, **kwargs)` replaces the key. What
+# a key's __hash__ or __eq__ raises comes out of the call; an unhashable argument raises TypeError as
+# hash() does, unless there is `unhashable`: then unhashable(error, args, kwargs) is returned instead.
+#
+# A Memo is a descriptor as functions are, has a __dict__ (functools.update_wrapper works, __wrapped__
+# included), can be weakly referenced, is copied as itself and pickled by its qualified name. For
+# inspect.iscoroutinefunction on 3.12+ use inspect.markcoroutinefunction(memo); on 3.11 asyncio looks for
+# memo._is_coroutine.
+@final
+class Memo:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        cache: Cache[Any, Any],
+        miss: _Miss,
+        *,
+        key: Callable[..., Hashable] | None = None,
+        typed: bool = False,
+        skip: int = 0,
+        review: _Review | None = None,
+        margin: float | timedelta = 0,
+        finish: Callable[[Any], Any] | None = None,
+        awaitable: bool = False,
+        unhashable: Callable[[TypeError, tuple[Any, ...], dict[str, Any] | None], Any] | None = None,
+    ) -> None: ...
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any: ...
+    def __get__(self, instance: object, owner: type | None = None, /) -> Any: ...
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, memo: dict[int, Any], /) -> Self: ...
+    def __reduce__(self) -> str: ...
+    def cache_key(self, /, *args: Any, **kwargs: Any) -> Hashable: ...
+    @property
+    def function(self) -> Callable[..., Any]: ...
+    @property
+    def cache(self) -> Cache[Any, Any]: ...
+    @property
+    def hits(self) -> int: ...
+    @property
+    def misses(self) -> int: ...
+    def reset_counts(self) -> None: ...
