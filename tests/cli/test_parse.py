@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from perfcore import __version__
@@ -175,13 +176,24 @@ def test_a_reader_that_leaves_early_is_no_error(tree):
     assert "Error" not in done.stderr and "Traceback" not in done.stderr
 
 
+def wait_until_it_reads(pid, size):
+    """Wait until a process and its children have read more than starting up takes."""
+    family = psutil.Process(pid)
+    for _ in range(600):
+        if sum(one.io_counters().read_chars for one in [family, *family.children(recursive=True)]) > size:
+            return
+        time.sleep(0.05)
+    pytest.fail("the command does not read its files")
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_ctrl_c_ends_cleanly(tree, jobs):
-    for n in range(1500):
-        (tree / f"m{n}.py").write_text(f"def f{n}(): pass\n" * 200)
+    (tree / "m.py").write_text("def f(): pass\n" * 20_000)
+    for n in range(2000):  # far more than can be parsed before the signal
+        os.link(tree / "m.py", tree / f"m{n}.py")
     command = [sys.executable, "-m", "perfcore", "parse", "--no-cache", "--jobs", str(jobs), str(tree)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(1.2)
+        wait_until_it_reads(process.pid, 40 << 20)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
     assert process.returncode == 130
