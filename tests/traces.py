@@ -38,8 +38,17 @@ def read_trace(name):
     return np.frombuffer(data, "<u4")[: LIMITS.get(name)]
 
 
+def shipped_rows():
+    """Return trace, capacity, and the hit ratios of LRU and of the best of ten, for the small traces."""
+    with (SHIPPED / "hit_ratios.csv").open() as file:
+        return [
+            (row["trace"], int(row["capacity"]), float(row["lru"]), float(row["best"]))
+            for row in csv.DictReader(file)
+        ]
+
+
 def reference_rows():
-    """Return the rows of the table of reference hit ratios, in per cent."""
+    """Return the rows of the whole table of reference hit ratios, in per cent."""
     need_shared()
     with (SHARED / "notes" / "hit_ratios.csv").open() as file:
         return list(csv.DictReader(file))
