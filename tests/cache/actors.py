@@ -296,6 +296,12 @@ def outgrow_the_map(folder):
         cache.set_many({number: bytes([number]) * 100_000 for number in range(200)})
 
 
+def invalidate(folder, tag):
+    """Invalidate a tag."""
+    with DiskCache(folder, maxbytes="1MB") as cache:
+        cache.invalidate_tags(tag)
+
+
 def what_is_loaded():
     """Say what importing the disk tier has done."""
     import perfcore.cache.disk

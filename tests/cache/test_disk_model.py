@@ -19,6 +19,7 @@ VALUES = (
     | st.sampled_from([(1, [2]), {"x": {1}}, b"raw", "text" * 100, b"\0" * 5000, 2**80, 0.5])
 )
 TTLS = st.sampled_from([None, 5, 15])
+TAGS = st.lists(st.sampled_from(["red", "blue", 7]), max_size=2)
 START = 1_800_000_000_000_000
 
 
@@ -33,6 +34,7 @@ class DiskMachine(RuleBasedStateMachine):
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(clock, "now_us", lambda: self.now)
         self.model = {}  # key: (value, deadline in microseconds or None)
+        self.tags = {}  # key: the tags of its value
         self.handles = [DiskCache(self.folder, **self.options) for _ in range(2)]
 
     def teardown(self):
@@ -49,7 +51,8 @@ class DiskMachine(RuleBasedStateMachine):
             if deadline is None or deadline > self.now
         }
 
-    def put(self, key, value, ttl):
+    def put(self, key, value, ttl, tags=()):
+        self.tags[key] = tags
         self.model.pop(key, None)  # a key that is equal but of another type is the same place
         self.model[key] = value, None if ttl is None else self.now + ttl * 1_000_000
 
@@ -58,10 +61,16 @@ class DiskMachine(RuleBasedStateMachine):
         self.handles.reverse()
         return self.handles[0]
 
-    @rule(key=KEYS, value=VALUES, ttl=TTLS)
-    def set(self, key, value, ttl):
-        self.cache.set(key, value, ttl=ttl)
-        self.put(key, value, ttl)
+    @rule(key=KEYS, value=VALUES, ttl=TTLS, tags=TAGS)
+    def set(self, key, value, ttl, tags):
+        self.cache.set(key, value, ttl=ttl, tags=tags)
+        self.put(key, value, ttl, tags)
+
+    @rule(tags=TAGS)
+    def invalidate(self, tags):
+        self.cache.invalidate_tags(*tags)
+        for key in [key for key in self.model if set(tags) & set(self.tags[key])]:
+            del self.model[key]
 
     @rule(key=KEYS, value=VALUES)
     def set_item(self, key, value):
@@ -125,7 +134,7 @@ class DiskMachine(RuleBasedStateMachine):
         live = self.live()
         assert self.cache.touch(key, ttl=ttl) is (key in live)
         if key in live:
-            self.put(key, live[key], ttl)
+            self.put(key, live[key], ttl, self.tags[key])
 
     @rule(key=KEYS)
     def expires_in(self, key):

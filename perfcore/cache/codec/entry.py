@@ -5,13 +5,15 @@
      0  magic       2  b"\\x9dp"
      2  version     1  1
      3  kind        1  what the payload is (perfcore.cache.codec.coder)
-     4  flags       4  1 compressed, 2 signed; the others are 0
+     4  flags       4  1 compressed, 2 signed, 4 tagged; the others are 0
      8  dictionary  4  XXH32 of the compression dictionary, 0 for none
     12  key length  4
     16  raw length  4  of the payload before compression
     20  expiry      8  Unix milliseconds, 0 for never
     28  generation  8  Unix microseconds of the write
-    36  key, payload
+    36  key
+        tags           if tagged: how many (1), a moment (8), and 16 bytes of each
+        payload
         checksum    8  XXH3-64 (big-endian, as xxhash gives it) of everything before
         signature  32  if signed: HMAC-SHA-256 of everything before
 
@@ -34,19 +36,22 @@ __all__ = [
     "COMPRESSED",
     "HEADER_BYTES",
     "SIGNED",
+    "TAGGED",
     "Entry",
     "expiry_of",
     "identity",
     "key_of",
     "seal",
+    "tags_of",
     "unseal",
 ]
 
 _OURS = b"\x9dp\x01"  # magic and version
-COMPRESSED, SIGNED = 1, 2
-_KNOWN_FLAGS = COMPRESSED | SIGNED
+COMPRESSED, SIGNED, TAGGED = 1, 2, 4
+_KNOWN_FLAGS = COMPRESSED | SIGNED | TAGGED
 HEADER_BYTES = 36
 _CHECKSUM_BYTES, _MAC_BYTES = 8, 32
+_TAGS_HEAD, _TAG_BYTES = 9, 16
 
 _HEADER = Struct("<3sBIIIIQQ")
 #: Above this a slice of bytes costs more than a view of it.
@@ -54,7 +59,7 @@ _SMALL = 4096
 
 
 class Entry(NamedTuple):
-    """What an envelope holds; ``payload`` is compressed if ``flags`` say so."""
+    """What an envelope holds; ``payload`` is compressed if ``flags`` say so, ``tags`` are as stored."""
 
     kind: int
     flags: int
@@ -63,13 +68,14 @@ class Entry(NamedTuple):
     expiry: int
     generation: int
     payload: bytes | memoryview
+    tags: bytes = b""
 
 
 def seal(key: bytes, entry: Entry, secret: bytes | None = None) -> bytes:
     """Return the envelope around ``entry`` for ``key``, signed if there is a ``secret``."""
-    kind, flags, dictionary, raw_length, expiry, generation, payload = entry
-    flags = flags & ~SIGNED if secret is None else flags | SIGNED
-    head = _HEADER.pack(_OURS, kind, flags, dictionary, len(key), raw_length, expiry, generation) + key
+    kind, flags, dictionary, raw_length, expiry, generation, payload, tags = entry
+    flags = flags & COMPRESSED | (0 if secret is None else SIGNED) | (TAGGED if tags else 0)
+    head = _HEADER.pack(_OURS, kind, flags, dictionary, len(key), raw_length, expiry, generation) + key + tags
     checksum = xxh3_64(head)
     checksum.update(payload)
     sealed = b"".join((head, payload, checksum.digest()))
@@ -78,7 +84,7 @@ def seal(key: bytes, entry: Entry, secret: bytes | None = None) -> bytes:
 
 def unseal(
     data: bytes, key: bytes, secret: bytes | None = None
-) -> tuple[int, int, int, int, int, int, bytes | memoryview]:
+) -> tuple[int, int, int, int, int, int, bytes | memoryview, bytes]:
     """Return the fields of the :class:`Entry` in ``data``; a bare tuple, for this is on the path of each
     read.
 
@@ -97,10 +103,11 @@ def unseal(
     if flags & SIGNED or secret is not None:
         end -= _MAC_BYTES
         _check_signature(data, flags, secret)
+    tags = _tags(data, start) if flags & TAGGED else b""
     whole = data if end < _SMALL else memoryview(data)
-    if start > end or xxh3_64_digest(whole[:end]) != data[end : end + _CHECKSUM_BYTES]:
+    if start + len(tags) > end or xxh3_64_digest(whole[:end]) != data[end : end + _CHECKSUM_BYTES]:
         raise CodecError("a stored entry is damaged")
-    return kind, flags, dictionary, raw_length, expiry, generation, whole[start:end]
+    return kind, flags, dictionary, raw_length, expiry, generation, whole[start + len(tags) : end], tags
 
 
 def _check_signature(data: bytes, flags: int, secret: bytes | None) -> None:
@@ -110,6 +117,18 @@ def _check_signature(data: bytes, flags: int, secret: bytes | None) -> None:
         raise CodecError("a stored entry is not signed")
     if not hmac.compare_digest(data[-_MAC_BYTES:], hmac.digest(secret, data[:-_MAC_BYTES], "sha256")):
         raise CodecError("a stored entry is signed with another secret")
+
+
+def _tags(data: bytes | memoryview, start: int) -> bytes:
+    count = data[start] if start < len(data) else 0
+    return bytes(data[start : start + _TAGS_HEAD + count * _TAG_BYTES])
+
+
+def tags_of(data: bytes | memoryview) -> bytes:
+    """Return the tags that ``data`` says it has, unchecked, as they are stored."""
+    if not data[4] & TAGGED:
+        return b""
+    return _tags(data, HEADER_BYTES + int.from_bytes(data[12:16], "little"))
 
 
 def key_of(data: bytes | memoryview) -> bytes:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from os import PathLike
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, get_args
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 from weakref import finalize
 
 from perfcore.cache import clock
@@ -17,10 +16,12 @@ from perfcore.cache.disk import operations, queries, registry, upkeep
 from perfcore.cache.disk.counters import DiskStats
 from perfcore.cache.disk.flight import MISSING
 from perfcore.cache.disk.ledger import name_of
+from perfcore.cache.disk.mapping import Mapped
 from perfcore.cache.disk.pending import Write
+from perfcore.cache.disk.tags import NO_TAGS, names
 from perfcore.cache.disk.upkeep import Verification
-from perfcore.cache.keys import Key, decode_key, encode_key
-from perfcore.errors import CodecError, ConfigError
+from perfcore.cache.keys import Key, encode_key
+from perfcore.errors import ConfigError
 from perfcore.units import parse_duration, parse_size
 
 __all__ = ["DiskCache", "Durability"]
@@ -28,10 +29,12 @@ __all__ = ["DiskCache", "Durability"]
 Durability = Literal["relaxed", "commit", "sync"]
 
 _T = TypeVar("_T")
+_Ttl: TypeAlias = float | timedelta | None
+_Moment: TypeAlias = int | None
 _SMALLEST = 64 * 1024
 
 
-class DiskCache(MutableMapping[Key, Any]):
+class DiskCache(Mapped):
     """A cache in a directory, for any number of threads and processes at once.
 
     ``path`` is the directory (default: ``name`` below the user's cache directory), ``maxbytes`` what it may
@@ -70,9 +73,7 @@ class DiskCache(MutableMapping[Key, Any]):
     ) -> None:
         _one_of("compression", compression, get_args(Mode))
         _one_of("durability", durability, get_args(Durability))
-        size = parse_size(maxbytes)
-        if size < _SMALLEST:
-            raise ConfigError(f"maxbytes: expected at least {_SMALLEST} bytes, got {maxbytes!r}")
+        size = _size(maxbytes)
         self._ttl = None if ttl is None else parse_duration(ttl)
         self._compression = compression
         self._relaxed = durability == "relaxed"
@@ -93,17 +94,41 @@ class DiskCache(MutableMapping[Key, Any]):
         self._hits += 1
         return value
 
-    def set(self, key: Key, value: Any, *, ttl: float | timedelta | None = None) -> None:
-        """Store ``value`` under ``key`` for ``ttl`` seconds (None: the cache's own)."""
-        write = self._write(key, value, ttl)
-        if self._relaxed:
-            self._store.put(write)
-        else:
-            self._store.put_now([write])
+    def peek(self, key: Key, default: Any = None, /) -> Any:
+        """Return the value of ``key`` or ``default``, without counting it and without sparing the entry."""
+        value = self._store.load(encode_key(key), self._codec, spare=False)
+        return default if value is MISSING else value
 
-    def add(self, key: Key, value: Any, *, ttl: float | timedelta | None = None) -> bool:
+    def set(
+        self, key: Key, value: Any, *, ttl: _Ttl = None, tags: Iterable[Key] = (), since: _Moment = None
+    ) -> None:
+        """Store ``value`` under ``key`` for ``ttl`` seconds (None: the cache's own).
+
+        It is gone when one of ``tags`` (up to 255) is invalidated, by any process, after it was stored; or
+        after ``since``, the :attr:`moment` before the value was computed.
+        """
+        write = self._write(key, value, ttl, tags, since)
+        self._put(write)
+
+    def add(
+        self, key: Key, value: Any, *, ttl: _Ttl = None, tags: Iterable[Key] = (), since: _Moment = None
+    ) -> bool:
         """Store ``value`` if ``key`` has none, in any process; say whether it was stored."""
-        return operations.add(self._store, self._write(key, value, ttl))
+        return operations.add(self._store, self._write(key, value, ttl, tags, since))
+
+    def offer(
+        self, key: Key, value: Any, *, ttl: _Ttl = None, tags: Iterable[Key] = (), since: _Moment = None
+    ) -> bool:
+        """Store ``value`` unless nobody has asked for ``key`` before; say whether it was stored.
+
+        For a tier above that hands down all it gets: a key is taken when it is offered for the second time
+        in this process's last 130 000 or more, and when it has an entry already, which is then replaced.
+        """
+        write = self._write(key, value, ttl, tags, since)
+        if not self._store.welcome(write.key):
+            return False
+        self._put(write)
+        return True
 
     def delete(self, key: Key, /) -> bool:
         """Remove ``key``, for all processes when this returns; say whether it was there."""
@@ -123,7 +148,7 @@ class DiskCache(MutableMapping[Key, Any]):
             raise KeyError(key)
         return default if value is MISSING else value
 
-    def touch(self, key: Key, *, ttl: float | timedelta | None = None) -> bool:
+    def touch(self, key: Key, *, ttl: _Ttl = None) -> bool:
         """Let ``key`` live for ``ttl`` seconds from now (None: the cache's own); say whether it was there."""
         expiry = clock.expires_at(clock.now_us(), self._seconds(ttl))
         return operations.touch(self._store, encode_key(key), expiry, self._codec.secret)
@@ -135,7 +160,9 @@ class DiskCache(MutableMapping[Key, Any]):
             raise KeyError(key)
         return left
 
-    def get_or_set(self, key: Key, factory: Callable[[], _T], *, ttl: float | timedelta | None = None) -> _T:
+    def get_or_set(
+        self, key: Key, factory: Callable[[], _T], *, ttl: _Ttl = None, tags: Iterable[Key] = ()
+    ) -> _T:
         """Return the value of ``key``; if there is none, call ``factory`` and store what it returns.
 
         Of all threads and processes that ask at once, one calls its ``factory`` and the others wait for it.
@@ -149,8 +176,10 @@ class DiskCache(MutableMapping[Key, Any]):
         self._misses += 1
 
         def compute() -> _T:
+            since = self._store.moment() if tags else None
             computed = factory()
-            self._store.put_now([self._write(key, computed, ttl)])  # before others may look again
+            write = self._write(key, computed, ttl, tags, since)
+            self._store.put_now([write])  # before others may look again
             return computed
 
         return self._store.flights.run(name_of(name), lambda: self._store.load(name, self._codec), compute)
@@ -166,15 +195,41 @@ class DiskCache(MutableMapping[Key, Any]):
         return [default if value is MISSING else value for value in values]
 
     def set_many(
-        self, items: Mapping[Key, Any] | Iterable[tuple[Key, Any]], *, ttl: float | timedelta | None = None
+        self,
+        items: Mapping[Key, Any] | Iterable[tuple[Key, Any]],
+        *,
+        ttl: _Ttl = None,
+        tags: Iterable[Key] = (),
+        since: _Moment = None,
     ) -> None:
         """Store all of ``items`` in one transaction (or a few, above 32 MB), committed when this returns."""
         pairs = items.items() if isinstance(items, Mapping) else items
-        operations.put_many(self._store, [self._write(key, value, ttl) for key, value in pairs])
+        mark = self._store.mark(tags, since)
+        operations.put_many(
+            self._store, [self._write(key, value, ttl)._replace(tags=mark) for key, value in pairs]
+        )
 
     def delete_many(self, keys: Iterable[Key]) -> int:
         """Remove ``keys`` in one transaction; returns how many of them were there."""
         return operations.remove(self._store, [encode_key(key) for key in keys])
+
+    # -- tags --
+
+    def invalidate_tags(self, *tags: Key) -> None:
+        """Make a miss of every entry with any of ``tags``, for all processes when this returns.
+
+        Takes the same time however many there are; each goes when it is next looked at, or evicted.
+        """
+        operations.invalidate(self._store, names(tags))
+
+    @property
+    def moment(self) -> int:
+        """The present by the directory's own clock, which moves when tags are invalidated."""
+        return self._store.moment()
+
+    def valid_since(self, tags: Iterable[Key], moment: int) -> bool:
+        """Say whether what was stored with ``tags`` since ``moment`` is still valid; in doubt it is not."""
+        return self._store.promising(self._store.mark(tags, moment))
 
     # -- everything --
 
@@ -186,6 +241,10 @@ class DiskCache(MutableMapping[Key, Any]):
         """Remove what has expired, which otherwise happens when it is read or evicted; returns how many."""
         self._store.drain()
         return operations.expire(self._store)
+
+    def resize(self, maxbytes: int | str) -> None:
+        """Change what the directory may take; what is too much goes with the next write."""
+        self._store.adjust(_size(maxbytes), durable=False)
 
     def flush(self) -> None:
         """Commit everything written so far."""
@@ -214,51 +273,23 @@ class DiskCache(MutableMapping[Key, Any]):
         """Return what this object and its process have counted, and what the directory holds now."""
         return queries.stats(self._store, self._hits, self._misses)
 
-    # -- mapping --
-
-    def __getitem__(self, key: Key, /) -> Any:
-        value = self.get(key, MISSING)
-        if value is MISSING:
-            raise KeyError(key)
-        return value
-
-    def __setitem__(self, key: Key, value: Any, /) -> None:
-        self.set(key, value)
-
-    def __delitem__(self, key: Key, /) -> None:
-        if not self.delete(key):
-            raise KeyError(key)
-
     def __contains__(self, key: object, /) -> bool:
         return queries.contains(self._store, encode_key(key), self._codec.secret)
-
-    def __len__(self) -> int:
-        self._store.drain()
-        return queries.stats(self._store, 0, 0).entries
-
-    def __iter__(self) -> Iterator[Key]:
-        """Iterate over the keys, longest stored first; other writers may add and remove some meanwhile."""
-        self._store.drain()
-        for name in queries.names(self._store):
-            try:
-                yield decode_key(name)
-            except CodecError:
-                pass  # damaged: reading it will count and remove it
 
     def __repr__(self) -> str:
         return f"DiskCache({str(self._store.directory)!r}, maxbytes={self._store.budget.limit})"
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     # -- parts --
 
-    def _write(self, key: Key, value: Any, ttl: float | timedelta | None) -> Write:
+    def _put(self, write: Write) -> None:
+        if self._relaxed:
+            self._store.put(write)
+        else:
+            self._store.put_now([write])
+
+    def _write(
+        self, key: Key, value: Any, ttl: _Ttl, tags: Iterable[Key] = (), since: _Moment = None
+    ) -> Write:
         """The write of ``value`` under ``key``; raises :exc:`TypeError` before anything has changed."""
         name = encode_key(key)
         kind, payload = self._codec.pack(value)
@@ -267,9 +298,10 @@ class DiskCache(MutableMapping[Key, Any]):
         if len(payload) > self._store.largest_value:
             self._store.counters.rejections += 1
             return Write(name)
-        return Write(name, payload, kind, expiry, now, self._compression, self._codec.secret)
+        mark = self._store.mark(tags, since) if tags else NO_TAGS
+        return Write(name, payload, kind, expiry, now, self._compression, self._codec.secret, mark)
 
-    def _seconds(self, ttl: float | timedelta | None) -> float | None:
+    def _seconds(self, ttl: _Ttl) -> float | None:
         return self._ttl if ttl is None else parse_duration(ttl)
 
 
@@ -279,6 +311,13 @@ def _user_directory(name: str) -> Path:
     if not name or Path(name).name != name:
         raise ConfigError(f"name: expected a file name, got {name!r}")
     return user_cache_path("perfcore") / name
+
+
+def _size(maxbytes: int | str) -> int:
+    size = parse_size(maxbytes)
+    if size < _SMALLEST:
+        raise ConfigError(f"maxbytes: expected at least {_SMALLEST} bytes, got {maxbytes!r}")
+    return size
 
 
 def _one_of(option: str, value: object, choices: tuple[str, ...]) -> None:

@@ -150,7 +150,7 @@ class Committer:
         for write, name, entry in prepared.items:
             if self._pending.get(write.key) is not write:
                 continue  # superseded, or committed by somebody else
-            if entry is None:
+            if entry is None or (write.tags and not ledger.tags.admit(txn, write.tags)):
                 removed += ledger.remove(txn, name)
             else:
                 puts.append((name, entry))

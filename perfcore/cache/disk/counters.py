@@ -16,6 +16,7 @@ class Counters:
     deletes: int = 0
     evictions: int = 0
     expirations: int = 0
+    invalidations: int = 0
     rejections: int = 0
     dropped: int = 0
     damaged: int = 0
@@ -25,11 +26,11 @@ class Counters:
 class DiskStats(NamedTuple):
     """What a disk cache counted in this process, and what it holds now.
 
-    ``writes`` are commits of values; ``expirations`` entries found expired; ``rejections`` values too
-    large; ``dropped`` values given up because the disk was full, away or too slow; ``damaged`` entries
-    removed because they were damaged, foreign or forged; ``errors`` failed operations below. ``entries``
-    and ``bytes`` (pages in use) are those of the directory, ``pending`` writes not yet committed,
-    ``file_bytes`` the size of the data file.
+    ``writes`` are commits of values; ``expirations`` entries found expired, ``invalidations`` those whose
+    tags were invalidated; ``rejections`` values too large; ``dropped`` values given up because the disk was
+    full, away or too slow; ``damaged`` entries removed because they were damaged, foreign or forged;
+    ``errors`` failed operations below. ``entries`` and ``bytes`` (pages in use) are those of the directory,
+    ``pending`` writes not yet committed, ``file_bytes`` the size of the data file.
     """
 
     hits: int
@@ -38,6 +39,7 @@ class DiskStats(NamedTuple):
     deletes: int
     evictions: int
     expirations: int
+    invalidations: int
     rejections: int
     dropped: int
     damaged: int

@@ -1,7 +1,8 @@
 """What the tree holds, and the only code that changes it: an index over entries in order of writing.
 
 ==================  =========================================================
-``00`` and a word   the format's name, compression dictionaries
+``00`` and a word   the format's name, compression dictionaries, the tags' clock
+``00 ff`` and 16    digest of a tag: when it was last invalidated
 ``01`` and 16       digest of a key: leads to the number of its entry
 ``02`` and 8        number: the entry
 ==================  =========================================================
@@ -22,9 +23,10 @@ from typing import TypeAlias
 import lmdb
 
 from perfcore.cache import clock
-from perfcore.cache.codec.entry import key_of
+from perfcore.cache.codec.entry import expiry_of, key_of, tags_of
 from perfcore.cache.dictionary import number_of
 from perfcore.cache.disk.environment import Environment
+from perfcore.cache.disk.tags import TAG_PREFIX, Tags
 from perfcore.cache.keys import digest
 
 __all__ = ["FORMAT", "Ledger", "Txn", "name_of"]
@@ -52,6 +54,7 @@ class Ledger:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._newest = 0
+        self.tags = Tags(environment.map_size)
         self.file_bytes = environment.file_bytes
 
     # -- entries --
@@ -65,6 +68,13 @@ class Ledger:
         """Return a copy of the entry that ``name`` leads to."""
         entry = self.find(txn, name)
         return None if entry is None else bytes(entry)
+
+    def alive(self, txn: Txn, entry: bytes | memoryview | None, now_us: int) -> bool:
+        """Say whether there is an entry, not expired and with no tag that was invalidated since."""
+        if entry is None:
+            return False
+        expiry = expiry_of(entry)
+        return (not expiry or expiry * 1000 > now_us) and self.tags.valid(txn, tags_of(entry))
 
     def put(self, txn: Txn, items: list[tuple[bytes, bytes]]) -> int:
         """File entries under names, each in place of what was there; returns how many were replaced."""
@@ -98,11 +108,12 @@ class Ledger:
         return txn.delete(name)
 
     def clear(self, txn: Txn) -> None:
-        """Remove all entries."""
-        kept = [(bytes(key), bytes(value)) for key, value in self._range(txn, _META, _INDEX)]
+        """Remove all entries and the lines of their tags."""
+        kept = [(bytes(key), bytes(value)) for key, value in self._range(txn, _META, TAG_PREFIX)]
         txn.drop(self._environment.tree, delete=False)
         for key, value in kept:
             txn.put(key, value)
+        self.tags.forget(txn)
 
     def remove_orphans(self, txn: Txn) -> int:
         """Remove what the index has that leads to no entry of that name; returns how many."""
@@ -147,7 +158,8 @@ class Ledger:
 
     def count(self, txn: Txn) -> int:
         """Return the number of entries."""
-        return (txn.stat()["entries"] - sum(1 for _ in self._range(txn, _META, _INDEX))) // 2
+        others = sum(1 for _ in self._range(txn, _META, TAG_PREFIX)) + self.tags.count(txn)
+        return (txn.stat()["entries"] - others) // 2
 
     def stamp(self, txn: Txn) -> None:
         """Say in a new file what it is."""

@@ -8,11 +8,11 @@ from perfcore.cache.disk.committer import Applied
 from perfcore.cache.disk.faults import Unavailable
 from perfcore.cache.disk.ledger import Ledger, Txn, name_of
 from perfcore.cache.disk.pending import Write
-from perfcore.cache.disk.queries import is_alive, scan
+from perfcore.cache.disk.queries import scan
 from perfcore.cache.disk.store import Store
 from perfcore.errors import CodecError
 
-__all__ = ["add", "clear", "expire", "put_many", "remove", "take", "touch"]
+__all__ = ["add", "clear", "expire", "invalidate", "put_many", "remove", "take", "touch"]
 
 #: Beyond this many bytes a ``set_many`` is more than one transaction.
 _TRANSACTION_BYTES = 32 << 20
@@ -36,7 +36,7 @@ def remove(store: Store, keys: list[bytes]) -> int:
         for key, before in zip(keys, earlier, strict=True):
             name = name_of(key)
             entry = ledger.find(txn, name)
-            found += is_alive(entry, now) if before is None else before.alive(now)
+            found += _lives(txn, ledger, before, entry, now)
             ledger.remove(txn, name)
         return found
 
@@ -87,8 +87,7 @@ def add(store: Store, write: Write) -> bool:
         before = store.pending.get(write.key)
         if before is not write:  # it is after a fault, when this runs again
             now = clock.now_us()
-            taken = is_alive(ledger.find(txn, name), now) if before is None else before.alive(now)
-            if taken:
+            if _lives(txn, ledger, before, ledger.find(txn, name), now):
                 return False
             if not store.pending.swap(before, write):
                 return None
@@ -111,7 +110,7 @@ def touch(store: Store, key: bytes, expiry: int, secret: bytes | None) -> bool:
     """Let the value of ``key`` expire at ``expiry``; say whether there was one."""
     now = clock.now_us()
     while (before := store.pending.get(key)) is not None:
-        if not before.alive(now):
+        if not before.alive(now) or not store.promising(before.tags):
             return False
         renewed = before._replace(expiry=expiry, generation=now)
         if store.pending.swap(before, renewed):
@@ -121,7 +120,7 @@ def touch(store: Store, key: bytes, expiry: int, secret: bytes | None) -> bool:
     def action(txn: Txn, ledger: Ledger) -> bool:
         name = name_of(key)
         data = ledger.copy(txn, name)
-        if data is None or not is_alive(data, now):
+        if data is None or not ledger.alive(txn, data, now):
             return False
         entry = Entry._make(unseal(data, key, secret))._replace(expiry=expiry, generation=now)
         ledger.replace(txn, name, seal(key, entry, secret))
@@ -161,10 +160,19 @@ def clear(store: Store) -> None:
     store.epochs.moved(removals=1, replacements=0)
 
 
+def invalidate(store: Store, tags: list[bytes]) -> None:
+    """Make stale what carries any of ``tags``."""
+    try:
+        store.access.write(lambda txn, ledger: ledger.tags.move(txn, tags))
+    except Unavailable:  # a disk that comes back must not bring what was invalidated meanwhile
+        store.access.stale = True
+        store.pending.drop_tagged()
+    store.epochs.moved(removals=1, replacements=0)
+
+
 def expire(store: Store) -> int:
-    """Remove the committed entries that have expired; returns how many."""
-    now = clock.now_us()
-    expired = [(number, key) for number, key, expiry in scan(store) if 0 < expiry * 1000 <= now]
+    """Remove the committed entries that have expired or were invalidated; returns how many."""
+    expired = [(number, key) for number, key, alive in scan(store) if not alive]
 
     def action(txn: Txn, ledger: Ledger) -> int:
         before = ledger.count(txn)
@@ -178,6 +186,13 @@ def expire(store: Store) -> int:
         return 0
     store.counters.expirations += removed
     return removed
+
+
+def _lives(txn: Txn, ledger: Ledger, before: Write | None, entry: memoryview | None, now_us: int) -> bool:
+    """Say whether a key has a value, given its pending write and its entry."""
+    if before is None:
+        return ledger.alive(txn, entry, now_us)
+    return before.alive(now_us) and ledger.tags.promising(txn, before.tags)
 
 
 def _on_disk(store: Store, key: bytes) -> bool:

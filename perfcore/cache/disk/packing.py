@@ -87,10 +87,10 @@ class Packing:
 
 
 def _entry(write: Write, payload: bytes, shrunk: Shrunk, dictionaries: set[int]) -> bytes:
-    key, _, kind, expiry, generation, _, secret = write
+    key, _, kind, expiry, generation, _, secret, tags = write
     if shrunk is None:
-        return seal(key, Entry(kind, 0, 0, len(payload), expiry, generation, payload), secret)
+        return seal(key, Entry(kind, 0, 0, len(payload), expiry, generation, payload, tags), secret)
     packed, number = shrunk
     if number:
         dictionaries.add(number)
-    return seal(key, Entry(kind, COMPRESSED, number, len(payload), expiry, generation, packed), secret)
+    return seal(key, Entry(kind, COMPRESSED, number, len(payload), expiry, generation, packed, tags), secret)

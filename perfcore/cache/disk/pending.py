@@ -22,6 +22,7 @@ class Write(NamedTuple):
     generation: int = 0
     compression: str = "off"
     secret: bytes | None = None
+    tags: bytes = b""
 
     def alive(self, now_us: int) -> bool:
         """Say whether this is a value, and not expired."""
@@ -82,6 +83,14 @@ class Pending:
                 if held.get(write[0]) is write:
                     del held[write[0]]
                     self.size -= _size(write)
+
+    def drop_tagged(self) -> None:
+        """Put a tombstone in place of each value with tags."""
+        with self._lock:
+            for key, write in self._writes.items():
+                if write.tags:
+                    self._writes[key] = Write(key)
+                    self.size -= len(write.payload or b"")
 
     def forked(self) -> None:
         """In a forked child: what was pending is the parent's to commit."""

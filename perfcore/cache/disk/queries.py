@@ -9,14 +9,14 @@ from typing import Any
 
 from perfcore.cache import clock
 from perfcore.cache.codec import Codec
-from perfcore.cache.codec.entry import expiry_of, key_of, unseal
+from perfcore.cache.codec.entry import key_of, unseal
 from perfcore.cache.disk.counters import DiskStats
 from perfcore.cache.disk.flight import MISSING
 from perfcore.cache.disk.ledger import Ledger, Txn, name_of
 from perfcore.cache.disk.store import Store
 from perfcore.errors import CodecError
 
-__all__ = ["contains", "is_alive", "lifetime", "load_many", "names", "scan", "stats"]
+__all__ = ["contains", "lifetime", "load_many", "names", "scan", "stats"]
 
 #: Entries that are looked at in one read transaction.
 _STRIDE = 512
@@ -27,13 +27,16 @@ def lifetime(store: Store, key: bytes, secret: bytes | None) -> Any:
     now = clock.now_us()
     write = store.pending.get(key)
     if write is not None:
-        return clock.remaining(write.expiry, write.generation, now) if write.alive(now) else MISSING
+        alive = write.alive(now) and store.promising(write.tags)
+        return clock.remaining(write.expiry, write.generation, now) if alive else MISSING
     data = store.access.get(name_of(key))
-    if data is None or not is_alive(data, now):
+    if data is None:
         return MISSING
     try:
-        _, _, _, _, expiry, generation, _ = unseal(data, key, secret)
+        _, _, _, _, expiry, generation, _, tags = unseal(data, key, secret)
     except CodecError:
+        return MISSING
+    if (expiry and expiry * 1000 <= now) or not store.fresh(tags):
         return MISSING
     return clock.remaining(expiry, generation, now)
 
@@ -65,9 +68,9 @@ def load_many(store: Store, keys: list[bytes], codec: Codec) -> list[Any]:
 
 
 def names(store: Store) -> Iterator[bytes]:
-    """Yield the canonical keys of the committed entries that have not expired, longest stored first."""
-    for _, key, expiry in scan(store):
-        if not expiry or expiry * 1000 > clock.now_us():
+    """Yield the canonical keys of the committed entries that are valid, longest stored first."""
+    for _, key, alive in scan(store):
+        if alive:
             yield key
 
 
@@ -90,23 +93,15 @@ def stats(store: Store, hits: int, misses: int) -> DiskStats:
     )
 
 
-def scan(store: Store) -> Iterator[tuple[bytes, bytes, int]]:
-    """Yield sequence number, key and expiry of each committed entry."""
+def scan(store: Store) -> Iterator[tuple[bytes, bytes, bool]]:
+    """Yield number and key of each committed entry, and whether it is valid: not expired nor invalidated."""
     number = b""
 
-    def some(txn: Txn, ledger: Ledger) -> list[tuple[bytes, bytes, int]]:
-        found = islice(ledger.after(txn, number), _STRIDE)
-        return [(place, key_of(entry), expiry_of(entry)) for place, entry in found]
+    def some(txn: Txn, ledger: Ledger) -> list[tuple[bytes, bytes, bool]]:
+        found, now = islice(ledger.after(txn, number), _STRIDE), clock.now_us()
+        return [(place, key_of(entry), ledger.alive(txn, entry, now)) for place, entry in found]
 
-    nothing: list[tuple[bytes, bytes, int]] = []
+    nothing: list[tuple[bytes, bytes, bool]] = []
     while found := store.access.read(some, nothing):
         yield from found
         number = found[-1][0]
-
-
-def is_alive(entry: bytes | memoryview | None, now_us: int) -> bool:
-    """Say whether there is an entry, and not expired."""
-    if entry is None:
-        return False
-    expiry = expiry_of(entry)
-    return not expiry or expiry * 1000 > now_us

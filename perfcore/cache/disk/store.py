@@ -7,7 +7,7 @@ word on their key, so it does not matter who gets to one first.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -16,6 +16,7 @@ from perfcore.cache import clock
 from perfcore.cache.codec import Codec
 from perfcore.cache.codec.entry import COMPRESSED, unseal
 from perfcore.cache.disk.access import Access
+from perfcore.cache.disk.admission import Doorkeeper
 from perfcore.cache.disk.budget import Budget
 from perfcore.cache.disk.committer import Committer
 from perfcore.cache.disk.connection import Connection
@@ -25,7 +26,9 @@ from perfcore.cache.disk.flight import MISSING, Flights
 from perfcore.cache.disk.ledger import name_of
 from perfcore.cache.disk.packing import Packing
 from perfcore.cache.disk.pending import Pending, Write
+from perfcore.cache.disk.tags import NO_TAGS, mark, names
 from perfcore.cache.disk.writer import Writer
+from perfcore.cache.keys import Key
 from perfcore.errors import CodecError
 
 __all__ = ["Store"]
@@ -58,6 +61,7 @@ class Store:
             self.access, self.pending, self.packing, self.counters, self.epochs, maxbytes
         )
         self.flights = Flights(directory)
+        self.doorkeeper = Doorkeeper()
         self._started = started
         self._writer = Writer(self._work, started)
         self._reader_check_at = monotonic() + _READER_CHECK
@@ -73,30 +77,36 @@ class Store:
 
     # -- reading --
 
-    def load(self, key: bytes, codec: Codec) -> Any:
-        """Return the value of ``key``, or MISSING when there is none, or none that can be trusted."""
+    def load(self, key: bytes, codec: Codec, *, spare: bool = True) -> Any:
+        """Return the value of ``key``, or MISSING when there is none, or none that can be trusted.
+
+        ``spare`` gives the entry a second chance when it is to be evicted.
+        """
         write = self.pending.get(key)
         if write is not None:
             return self.value_of(write, codec)
         name = name_of(key)
         data = self.access.get(name)
-        return MISSING if data is None else self.decode(key, name, data, codec)
+        return MISSING if data is None else self.decode(key, name, data, codec, spare=spare)
 
     def value_of(self, write: Write, codec: Codec) -> Any:
         """Return the value in a pending write, MISSING for a tombstone."""
-        if write.payload is None or not write.alive(clock.now_us()):
+        if write.payload is None or not write.alive(clock.now_us()) or not self.promising(write.tags):
             return MISSING
         try:
             return codec.unpack(write.kind, write.payload)
         except CodecError:  # put by a cache on this directory that has another codec
             return MISSING
 
-    def decode(self, key: bytes, name: bytes, data: bytes, codec: Codec) -> Any:
+    def decode(self, key: bytes, name: bytes, data: bytes, codec: Codec, *, spare: bool = True) -> Any:
         """Return the value in the entry ``data``, that ``name`` led to, or MISSING when it is not valid."""
         try:
-            kind, flags, dictionary, raw_length, expiry, _, payload = unseal(data, key, codec.secret)
+            kind, flags, dictionary, raw_length, expiry, _, payload, tags = unseal(data, key, codec.secret)
             if expiry and expiry * 1000 <= clock.now_us():
                 self.counters.expirations += self._discard(name, data)
+                return MISSING
+            if tags and not self.fresh(tags):
+                self.counters.invalidations += self._discard(name, data)
                 return MISSING
             if flags & COMPRESSED:
                 payload = self.packing.restore(payload, dictionary, raw_length)
@@ -106,8 +116,28 @@ class Store:
         except CodecError:
             self.counters.damaged += self._discard(name, data)
             return MISSING
-        self.budget.saw(name)
+        if spare:
+            self.budget.saw(name)
         return value
+
+    def fresh(self, mark: bytes) -> bool:
+        """Say whether no tag in ``mark`` has been invalidated since its moment."""
+        return not mark or self.access.read(lambda txn, ledger: ledger.tags.valid(txn, mark), False)
+
+    def promising(self, mark: bytes) -> bool:
+        """Say the same of a ``mark`` that is not on disk."""
+        return not mark or self.access.read(lambda txn, ledger: ledger.tags.promising(txn, mark), False)
+
+    def mark(self, tags: Iterable[Key], moment: int | None) -> bytes:
+        """Return what an entry carries that has ``tags`` and was begun at ``moment`` (None: now)."""
+        found = names(tags)
+        if not found:
+            return NO_TAGS
+        return mark(found, self.moment() if moment is None else moment)
+
+    def moment(self) -> int:
+        """Return the moment, by the clock of the tags, from which a value that is begun now is valid."""
+        return self.access.read(lambda txn, ledger: ledger.tags.now(txn), 0)
 
     def _discard(self, name: bytes, data: bytes) -> bool:
         first = self.committer.discard(name, data)
@@ -124,6 +154,13 @@ class Store:
         if self.committer.pressed and not self.committer.relieve():
             self.committer.give_up([write])
         self.wake()
+
+    def welcome(self, key: bytes) -> bool:
+        """Say whether ``key`` should be stored: it came before, lately, or it has an entry."""
+        name = name_of(key)
+        if self.doorkeeper.seen(name) or self.pending.get(key) is not None:
+            return True
+        return self.access.read(lambda txn, ledger: ledger.find(txn, name) is not None, True)
 
     def put_now(self, writes: list[Write]) -> bool:
         """Bring ``writes`` to disk in one transaction; False if that is not possible now."""
@@ -181,4 +218,5 @@ class Store:
         self.committer.forked()
         self.epochs.forked()
         self.flights.forked()
+        self.doorkeeper.forked()
         self._writer = Writer(self._work, self._started)

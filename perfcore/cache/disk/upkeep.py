@@ -84,7 +84,7 @@ def _check_structure(store: Store) -> str | None:
 
 def _is_whole(store: Store, entry: bytes, secret: bytes | None) -> bool:
     try:
-        _, flags, dictionary, raw_length, _, _, payload = unseal(entry, key_of(entry), secret)
+        _, flags, dictionary, raw_length, _, _, payload, _ = unseal(entry, key_of(entry), secret)
         if flags & COMPRESSED:
             store.packing.restore(payload, dictionary, raw_length)
     except CodecError:
