@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
-__all__ = ["track"]
+__all__ = ["meter", "track"]
 
 T = TypeVar("T")
 
@@ -39,3 +40,32 @@ def _lines(items: Iterable[T], total: int, doing: str) -> Iterator[T]:
             due = time.monotonic() + _INTERVAL
             print(f"{doing}: {count} of {total} files", file=sys.stderr)
         yield item
+
+
+@contextmanager
+def meter(total: int, doing: str) -> Iterator[Callable[[int], None]]:
+    """Give a function to call with how much of ``total`` is done; only the share is shown."""
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task(doing, total=total)
+            yield lambda done: progress.update(task, completed=done)
+    else:
+        yield _PlainMeter(total, doing)
+
+
+class _PlainMeter:
+    """Prints the share that is done, every two seconds."""
+
+    def __init__(self, total: int, doing: str) -> None:
+        self.total = total
+        self.doing = doing
+        self.due = time.monotonic() + _INTERVAL
+
+    def __call__(self, done: int) -> None:
+        if self.total and time.monotonic() >= self.due:
+            self.due = time.monotonic() + _INTERVAL
+            print(f"{self.doing}: {min(done / self.total, 1):.0%}", file=sys.stderr)

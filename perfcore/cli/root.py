@@ -11,6 +11,8 @@ from typing import Annotated, Any
 from perfcore._version import __version__
 from perfcore.cli._extra import typer
 from perfcore.cli.parse import parse
+from perfcore.cli.simulate import simulate
+from perfcore.errors import MissingExtraError, PerfcoreError
 
 __all__ = ["app", "run"]
 
@@ -31,6 +33,11 @@ def command(function: Callable[..., None]) -> None:
             raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:
             _reader_left()
+        except MissingExtraError:
+            raise  # main() says how to get it
+        except (PerfcoreError, OSError) as error:
+            typer.echo(f"perfcore: {error}", err=True)
+            raise typer.Exit(1) from None
 
     app.command(function.__name__)(guarded)
 
@@ -65,6 +72,7 @@ def options(
 
 
 command(parse)
+command(simulate)
 
 
 def run() -> None:
