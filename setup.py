@@ -31,24 +31,27 @@ if MODE not in FLAGS:
     raise SystemExit(f"PERFCORE_BUILD={MODE!r}: expected one of {', '.join(FLAGS)}")
 COMPILE, LINK = FLAGS[MODE]
 
+#: what a cache is made of
+CACHE = (
+    "alloc",
+    "cache",
+    "clock",
+    "dense",
+    "duel",
+    "ghost",
+    "list",
+    "policy",
+    "queues",
+    "sketch",
+    "slots",
+    "table",
+    "wheel",
+)
 #: extension -> the C files of the core that it needs (the core has no globals, so copies are harmless)
 EXTENSIONS = {
     "build": (),
-    "cache": (
-        "alloc",
-        "cache",
-        "clock",
-        "dense",
-        "duel",
-        "ghost",
-        "list",
-        "policy",
-        "queues",
-        "sketch",
-        "slots",
-        "table",
-        "wheel",
-    ),
+    "cache": CACHE,
+    "memo": CACHE,
     "simulate": (
         "alloc",
         "dense",

@@ -10,6 +10,7 @@ from perfcore._version import __version__
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from perfcore.cache import Cache, DiskCache
+    from perfcore.compat.functools import lru_cache
     from perfcore.config import PerformanceConfig
     from perfcore.errors import CodecError, ConfigError, MissingExtraError, PerfcoreError
     from perfcore.manager import PerformanceManager
@@ -27,6 +28,7 @@ __all__ = [
     "PerformanceManager",
     "SimulationResult",
     "__version__",
+    "lru_cache",
     "optimize_for_performance",
     "simulate",
 ]
@@ -35,6 +37,7 @@ __getattr__, __dir__ = lazy(
     __name__,
     {
         "perfcore.cache": ["Cache", "DiskCache"],
+        "perfcore.compat.functools": ["lru_cache"],
         "perfcore.config": ["PerformanceConfig"],
         "perfcore.errors": ["CodecError", "ConfigError", "MissingExtraError", "PerfcoreError"],
         "perfcore.manager": ["PerformanceManager"],

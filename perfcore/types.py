@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-__all__ = ["CacheStats", "Closable", "Explanation", "PolicyState", "Store"]
+__all__ = ["CacheInfo", "CacheStats", "Closable", "Explanation", "PolicyState", "Store"]
 
 
 @runtime_checkable
@@ -48,6 +48,15 @@ class CacheStats(NamedTuple):
         """Hits per lookup, from 0 to 1; 0 before the first lookup."""
         lookups = self.hits + self.misses
         return self.hits / lookups if lookups else 0.0
+
+
+class CacheInfo(NamedTuple):
+    """What a cached function counted, in functools' shape."""
+
+    hits: int
+    misses: int
+    maxsize: int | None
+    currsize: int
 
 
 class PolicyState(NamedTuple):

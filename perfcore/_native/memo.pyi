@@ -2,9 +2,8 @@ from collections.abc import Callable, Generator, Hashable
 from datetime import timedelta
 from typing import Any, Generic, NoReturn, Self, TypeAlias, TypeVar, final
 
-from typing_extensions import disjoint_base
-
 from perfcore._native.cache import Cache
+from perfcore.types import CacheInfo
 
 __all__ = ["KEYWORDS", "Held", "Memo", "Ready", "key_of"]
 
@@ -33,16 +32,14 @@ def key_of(
 
 # A value that a Memo does not hand out as it is (an exception, a value with tags, ...): subclass it,
 # store instances, and they come to `review`. Without `review` it is a value as any other.
-@disjoint_base
-class Held:
-    def __init__(self) -> None: ...
+class Held: ...
 
 # What a hit of a Memo with `awaitable` returns: awaiting it gives the value without a suspension. A
 # coroutine for asyncio (create_task, gather, wait_for ...) and isinstance(...,
 # collections.abc.Coroutine); can be awaited once.
 @final
 class Ready(Generic[_T_co]):
-    def __init__(self, value: _T_co, /) -> None: ...
+    def __new__(cls, value: _T_co, /) -> Self: ...
     def __await__(self) -> Generator[Any, Any, _T_co]: ...
     def __iter__(self) -> Self: ...
     def __next__(self) -> NoReturn: ...
@@ -54,7 +51,8 @@ class Ready(Generic[_T_co]):
 #
 #   absent or ended        counted as a miss of the memo and of the cache; returns miss(key, args, kwargs).
 #                          `miss` has to call the function and store the result (cache.set(key, ...)); it must
-#                          not count again, so it looks with peek.
+#                          not count again, so it looks with peek. Without `miss`, the Memo calls the function
+#                          and stores what it returns, as functools.lru_cache does.
 #   in its last `margin`   counted as a hit; returns review(key, args, kwargs, value, left)
 #   seconds, or a Held
 #   else                   counted as a hit; returns the value, or finish(value) where there is a `finish`; in
@@ -64,7 +62,7 @@ class Ready(Generic[_T_co]):
 # moves), and stale until it: store it with ttl = fresh seconds + margin. What miss and review return is
 # returned as it is (for coroutine functions: a coroutine). `key(*args, **kwargs)` replaces the key. What
 # a key's __hash__ or __eq__ raises comes out of the call; an unhashable argument raises TypeError as
-# hash() does, unless there is `unhashable`: then unhashable(error, args, kwargs) is returned instead.
+# hash() does, unless there is `unhashable`: then what unhashable(error, args, kwargs) returns is returned.
 #
 # A Memo is a descriptor as functions are, has a __dict__ (functools.update_wrapper works, __wrapped__
 # included), can be weakly referenced, is copied as itself and pickled by its qualified name. For
@@ -72,11 +70,11 @@ class Ready(Generic[_T_co]):
 # memo._is_coroutine.
 @final
 class Memo:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         function: Callable[..., Any],
         cache: Cache[Any, Any],
-        miss: _Miss,
+        miss: _Miss | None = None,
         *,
         key: Callable[..., Hashable] | None = None,
         typed: bool = False,
@@ -86,7 +84,7 @@ class Memo:
         finish: Callable[[Any], Any] | None = None,
         awaitable: bool = False,
         unhashable: Callable[[TypeError, tuple[Any, ...], dict[str, Any] | None], Any] | None = None,
-    ) -> None: ...
+    ) -> Self: ...
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any: ...
     def __get__(self, instance: object, owner: type | None = None, /) -> Any: ...
     def __copy__(self) -> Self: ...
@@ -101,4 +99,6 @@ class Memo:
     def hits(self) -> int: ...
     @property
     def misses(self) -> int: ...
+    def cache_info(self) -> CacheInfo: ...
+    def cache_clear(self) -> None: ...
     def reset_counts(self) -> None: ...

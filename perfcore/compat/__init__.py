@@ -1,0 +1,1 @@
+"""Drop-in replacements for well-known modules: import the same names from here."""
