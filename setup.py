@@ -51,7 +51,9 @@ CACHE = (
 EXTENSIONS = {
     "build": (),
     "cache": CACHE,
+    "keys": (),
     "memo": CACHE,
+    "ready": (),
     "simulate": (
         "alloc",
         "dense",

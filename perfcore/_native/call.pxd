@@ -46,9 +46,13 @@ cdef extern from "Python.h":
     void decref "Py_DECREF"(PyObject *o) noexcept
     void xdecref "Py_XDECREF"(PyObject *o) noexcept
     int Py_EQ
+    PyObject *None_ "Py_None"
+    Py_ssize_t PyVectorcall_NARGS(size_t nargsf) noexcept
 
 
 ctypedef struct pc_call:
+    PyObject **passed      # the arguments as CPython passed them: all of them, ...
+    size_t nargsf          # ... and how many are positional, with its flag
     PyObject **args        # the positional arguments that are part of the key ...
     Py_ssize_t count
     PyObject **values      # ... and the values of the keywords, whose ...
@@ -213,20 +217,38 @@ cdef inline PyObject *call_key(const pc_call *call) noexcept:
     return key
 
 
-cdef inline PyObject *args_tuple(PyObject **args, Py_ssize_t count) noexcept:
+cdef inline PyObject *args_tuple(const pc_call *call) noexcept:
+    """A new tuple of all positional arguments."""
+    cdef Py_ssize_t i, count = PyVectorcall_NARGS(call.nargsf)
     cdef PyObject *made = new_tuple(count)
-    cdef Py_ssize_t i
     for i in range(count if made != NULL else 0):
-        tuple_fill(made, i, pc_new_ref(args[i]))
+        tuple_fill(made, i, pc_new_ref(call.passed[i]))
     return made
 
 
-cdef inline PyObject *kwargs_dict(PyObject *names, PyObject **values) noexcept:
-    """A new dict of the keywords."""
-    cdef PyObject *made = new_dict()
+cdef inline PyObject *kwargs_dict(const pc_call *call) noexcept:
+    """A new dict of the keywords, or None."""
+    cdef PyObject *made = new_dict() if call.named else pc_new_ref(None_)
     cdef Py_ssize_t i
-    for i in range(tuple_size(names) if made != NULL else 0):
-        if dict_set(made, tuple_item(names, i), values[i]) < 0:
+    for i in range(call.named if made != NULL else 0):
+        if dict_set(made, tuple_item(call.names, i), call.values[i]) < 0:
             decref(made)
             return NULL
     return made
+
+
+cdef inline bint describe(const pc_call *call, PyObject *key, PyObject **items) noexcept:
+    """Put key, args and kwargs of a call in the first three places, as new references."""
+    items[0] = call_key(call) if key == NULL else pc_new_ref(key)
+    items[1] = args_tuple(call)
+    items[2] = kwargs_dict(call)
+    if items[0] != NULL and items[1] != NULL and items[2] != NULL:
+        return True
+    release_description(items)
+    return False
+
+
+cdef inline void release_description(PyObject **items) noexcept:
+    cdef int i
+    for i in range(3):
+        xdecref(items[i])

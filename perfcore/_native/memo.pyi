@@ -1,51 +1,22 @@
-from collections.abc import Callable, Generator, Hashable
+from collections.abc import Callable, Hashable
 from datetime import timedelta
-from typing import Any, Generic, NoReturn, Self, TypeAlias, TypeVar, final
+from typing import Any, Self, TypeAlias, final
 
 from perfcore._native.cache import Cache
+from perfcore._native.keys import KEYWORDS as KEYWORDS
+from perfcore._native.keys import key_of as key_of
 from perfcore.types import CacheInfo
 
-__all__ = ["KEYWORDS", "Held", "Memo", "Ready", "key_of"]
-
-_T_co = TypeVar("_T_co", covariant=True)
+__all__ = ["Held", "Memo"]
 
 # (key, args, kwargs): kwargs is a dict, or None when the call had none
 _Miss: TypeAlias = Callable[[Any, tuple[Any, ...], dict[str, Any] | None], Any]
 # (key, args, kwargs, value, left): left is the seconds until the entry ends, or None when it never does
 _Review: TypeAlias = Callable[[Any, tuple[Any, ...], dict[str, Any] | None, Any, float | None], Any]
 
-@final
-class _Keywords:
-    """The type of KEYWORDS, which is its only instance."""
-
-KEYWORDS: _Keywords
-"""Stands in a key between positional arguments and keywords; a singleton, also when pickled or copied."""
-
-# The key under which a Memo without `key=` stores the result of a call, and whose hash and equality its
-# native path reproduces without building it: the argument itself for one exact str or int; else the tuple
-# of the positional arguments; with keywords (*args, KEYWORDS, name, value, ...) in the order of the call.
-# With `typed`, always a tuple, followed by the types of all arguments. `skip` leading positional
-# arguments are no part of it.
-def key_of(
-    args: tuple[Any, ...], kwargs: dict[str, Any] | None = None, typed: bool = False, skip: int = 0, /
-) -> Hashable: ...
-
 # A value that a Memo does not hand out as it is (an exception, a value with tags, ...): subclass it,
 # store instances, and they come to `review`. Without `review` it is a value as any other.
 class Held: ...
-
-# What a hit of a Memo with `awaitable` returns: awaiting it gives the value without a suspension. A
-# coroutine for asyncio (create_task, gather, wait_for ...) and isinstance(...,
-# collections.abc.Coroutine); can be awaited once.
-@final
-class Ready(Generic[_T_co]):
-    def __new__(cls, value: _T_co, /) -> Self: ...
-    def __await__(self) -> Generator[Any, Any, _T_co]: ...
-    def __iter__(self) -> Self: ...
-    def __next__(self) -> NoReturn: ...
-    def send(self, value: Any, /) -> NoReturn: ...
-    def throw(self, kind: Any, value: Any = None, traceback: Any = None, /) -> NoReturn: ...
-    def close(self) -> None: ...
 
 # A function behind a Cache. Each call finds its key natively, and then:
 #

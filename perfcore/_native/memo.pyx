@@ -6,8 +6,6 @@ in its traceback. The rules of cache.pyx hold: arguments are hashed before the s
 and loudly without it; what leaves is released after the last change.
 """
 
-from types import GenericAlias
-
 cimport cython
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
@@ -17,87 +15,29 @@ from perfcore._native.c.base cimport PC_NIL, pc_hash32
 from perfcore._native.c.cache cimport *
 from perfcore._native.c.clock cimport PC_SECOND, pc_clock_ns
 from perfcore._native.c.slots cimport *
-from perfcore._native.c.table cimport pc_cursor, pc_cursor_next, pc_table_find
-from perfcore._native.cache cimport Cache, entry
+from perfcore._native.cache cimport Cache
 from perfcore._native.call cimport *
 from perfcore._native.lock cimport pc_lock_acquire, pc_lock_release
-from perfcore._native.slots cimport *
+from perfcore._native.ready cimport Ready
+from perfcore._native.search cimport FAILED, entry_at, request, search, time_left
+from perfcore._native.slots cimport pc_type_vectorcall, vectorcallfunc
 
+from perfcore._native.keys import KEYWORDS, hashes_agree, key_of
 from perfcore.types import CacheInfo
 
-__all__ = ["KEYWORDS", "Held", "Memo", "Ready", "key_of"]
+__all__ = ["Held", "Memo"]
 
 cdef extern from "Python.h":
-    size_t PY_VECTORCALL_ARGUMENTS_OFFSET
-    Py_ssize_t PyVectorcall_NARGS(size_t nargsf) noexcept
     PyObject *vectorcall "PyObject_Vectorcall"(PyObject *f, PyObject **args, size_t nargsf, PyObject *names) noexcept
     object PyVectorcall_Call(object f, object args, object kwargs)
     object PyMethod_New(object function, object instance)
     PyObject *PyFloat_FromDouble(double value) noexcept
-    void PyErr_SetNone(object kind) noexcept
-    void PyErr_SetString(object kind, const char *message) noexcept
     PyObject *PyErr_NoMemory() noexcept
     bint PyErr_ExceptionMatches(object kind) noexcept
     void PyErr_Fetch(PyObject **kind, PyObject **value, PyObject **traceback) noexcept
     void PyErr_NormalizeException(PyObject **kind, PyObject **value, PyObject **traceback) noexcept
-    PyObject *None_ "Py_None"
 
-cdef enum:
-    FAILED = 0xFFFFFFFE  # of a search: no slot, but an exception that is set
-
-
-# --- keys ----------------------------------------------------------------------------------------------------
-
-@cython.final
-cdef class _Keywords:
-    """The type of KEYWORDS, which is its only instance."""
-
-    def __reduce__(self):
-        return "KEYWORDS"
-
-    def __repr__(self):
-        return "KEYWORDS"
-
-
-KEYWORDS = _Keywords()
 cdef PyObject *mark = <PyObject *>KEYWORDS
-
-
-def key_of(tuple args, dict kwargs=None, bint typed=False, Py_ssize_t skip=0, /):
-    """The key under which a Memo without ``key`` stores the result of a call.
-
-    >>> key_of((1,)), key_of((1.5,)), key_of((1, 2), {"x": 3}), key_of((1,), None, True)
-    (1, (1.5,), (1, 2, KEYWORDS, 'x', 3), (1, <class 'int'>))
-    """
-    cdef tuple key = args[skip:], values = tuple(kwargs.values()) if kwargs else ()
-    if kwargs:
-        key = sum(kwargs.items(), key + (KEYWORDS,))
-    if typed:
-        return key + tuple(map(type, args[skip:] + values))
-    return key[0] if len(key) == 1 and type(key[0]) in (int, str) else key
-
-
-cdef Py_hash_t hash_as_tuple(tuple args, tuple names, tuple values, bint typed):
-    """call_hash of what Python passes, for the test that the two hashes agree."""
-    cdef PyObject *items[16]
-    cdef pc_call call
-    cdef Py_ssize_t i
-    for i, item in enumerate(args + values):
-        items[i] = <PyObject *>item
-    call.args, call.count, call.values = items, len(args), items + len(args)
-    call.names, call.named, call.mark, call.typed = <PyObject *>names, len(names), mark, typed
-    return call_hash(&call)
-
-
-cdef bint hashes_agree():
-    cdef tuple samples = ((), (1, 2), ("a", -1, 2.5), tuple(range(9)))
-    for args in samples:
-        if (hash_as_tuple(args, (), (), False) != hash(args)
-                or hash_as_tuple(args, ("x",), (1,), True) != hash(args + (KEYWORDS, "x", 1) + (*map(type, args), int))):
-            return False
-    return True
-
-
 cdef bint in_place = hashes_agree()
 
 
@@ -109,92 +49,11 @@ def _hash_in_place(bint wanted=True, /):
     return before
 
 
-# --- results -------------------------------------------------------------------------------------------------
-
 cdef class Held:
     """A value that a Memo does not hand out as it is: instances of subclasses come to its ``review``."""
 
 
-@cython.final
-@cython.freelist(64)
-@cython.auto_pickle(False)
-cdef class Ready:
-    """Ready(value)
-
-    An awaitable, and a coroutine for asyncio, that gives its value without a suspension; it can be awaited once.
-
-    >>> import asyncio
-    >>> async def wait(): return await Ready(7)
-    >>> asyncio.run(wait())
-    7
-    """
-
-    cdef object value
-    cdef bint spent
-
-    __class_getitem__ = classmethod(GenericAlias)
-
-    def __cinit__(self, value, /):
-        self.value = value
-
-    cdef object spend(self):
-        if self.spent:
-            raise RuntimeError("cannot reuse already awaited coroutine")
-        self.spent = True
-        return self.value
-
-    def __await__(self):
-        return self
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        raise StopIteration(self.spend())
-
-    def send(self, value, /):
-        """Raise StopIteration with the value."""
-        raise StopIteration(self.spend())
-
-    def throw(self, kind, value=None, traceback=None, /):
-        """Raise the exception that is given, as a coroutine does that catches nothing."""
-        self.spend()
-        error = kind if value is None else value
-        error = error() if isinstance(error, type) else error if isinstance(error, BaseException) else kind(error)
-        raise error if traceback is None else error.with_traceback(traceback)
-
-    def close(self):
-        """Make it unusable."""
-        self.spent = True
-
-
-cdef PySendResult ready_send(PyObject *self, PyObject *value, PyObject **result) noexcept:
-    cdef Ready ready = <Ready>self
-    if ready.spent:
-        PyErr_SetString(RuntimeError, "cannot reuse already awaited coroutine")
-        result[0] = NULL
-        return PYGEN_ERROR
-    ready.spent = True
-    result[0] = pc_new_ref(<PyObject *>ready.value)
-    return PYGEN_RETURN
-
-
-pc_type_send(<void *>Ready, ready_send)
-
-
 # --- the way of a call ---------------------------------------------------------------------------------------
-
-# What is known of a call; what it points to belongs to the caller, but for `made`.
-ctypedef struct request:
-    pc_call call
-    PyObject **args     # as CPython passed them: all of them ...
-    size_t nargsf       # ... and how many are positional
-    PyObject *key       # the key where it is an object already, or NULL: a sole str or int, or what `key` returned ...
-    PyObject *made      # ... which is released at the end
-    uint32_t hash
-    uint64_t now        # 0 when nobody needed the clock
-    uint64_t version    # of the index, when the key was not found in it
-
 
 @cython.final
 @cython.no_gc_clear  # a finalizer may still call; whatever a cycle through it also goes through can be cleared
@@ -307,7 +166,7 @@ cdef inline bint understand(Memo self, request *r, PyObject **args, size_t nargs
                             Py_hash_t *hash) noexcept:
     """Fill in what is known of a call and the hash of its key; false with an exception when there is none."""
     cdef Py_ssize_t count = PyVectorcall_NARGS(nargsf)
-    r.args, r.nargsf = args, nargsf
+    r.call.passed, r.call.nargsf = args, nargsf
     r.call.args, r.call.count, r.call.values = args, count, args + count
     r.call.names, r.call.named = names, 0 if names == NULL else tuple_size(names)
     r.key = r.made = NULL
@@ -344,78 +203,6 @@ cdef uint64_t ask_timer(Cache cache) except 0:
     return cache.now()
 
 
-# --- searching: with the lock held ---------------------------------------------------------------------------
-
-cdef inline entry *entry_at(pc_cache *core, uint32_t slot) noexcept:
-    return <entry *>pc_slots_payload(&core.slots, slot)
-
-
-cdef inline uint32_t search(Memo self, request *r) noexcept:
-    """The slot of the key, PC_NIL or FAILED."""
-    if r.key == NULL:
-        return search_call(self, r)
-    return search_key(self, r)
-
-
-cdef inline uint32_t search_key(Memo self, request *r) noexcept:
-    cdef pc_cache *core = &self.cache.core
-    cdef pc_cursor cursor
-    cdef PyObject *stored
-    cdef int verdict
-    cdef uint32_t slot = pc_table_find(&core.table, &cursor, r.hash)
-    while slot != PC_NIL:
-        stored = entry_at(core, slot).key
-        if stored == r.key:
-            return slot
-        if pc_slots_node(&core.slots, slot).hash == r.hash:
-            verdict = same(stored, r.key)
-            if verdict == 1:
-                return slot
-            if verdict == LOUD:
-                return (<uint32_t (*)(Cache, PyObject *, uint32_t) noexcept>find_anyhow)(self.cache, r.key, r.hash)
-        slot = pc_cursor_next(&cursor)
-    return PC_NIL
-
-
-cdef uint32_t find_anyhow(Cache cache, PyObject *key, uint32_t hash) except 0xFFFFFFFE:
-    return cache.find(<object>key, hash)
-
-
-cdef uint32_t search_call(Memo self, request *r) noexcept:
-    cdef pc_cache *core = &self.cache.core
-    cdef pc_cursor cursor
-    cdef PyObject *stored
-    cdef uint64_t version = core.version
-    cdef int verdict
-    cdef uint32_t slot = pc_table_find(&core.table, &cursor, r.hash)
-    while slot != PC_NIL:
-        stored = entry_at(core, slot).key
-        if pc_slots_node(&core.slots, slot).hash == r.hash:
-            verdict = call_matches(&r.call, stored, same)
-            if verdict == LOUD:
-                verdict = match_loudly(self, &r.call, stored)
-                if verdict < 0:
-                    return FAILED
-                if core.version != version:
-                    version = core.version
-                    slot = pc_table_find(&core.table, &cursor, r.hash)
-                    continue
-            if verdict:
-                return slot
-        slot = pc_cursor_next(&cursor)
-    return PC_NIL
-
-
-cdef int match_loudly(Memo self, const pc_call *call, PyObject *stored) noexcept:
-    """``call_matches`` with the objects' own ``==``, without the lock; -1 when one raises."""
-    pc_new_ref(stored)
-    pc_lock_release(&self.cache.mutex)
-    cdef int verdict = call_matches(call, stored, same_loudly)
-    decref(stored)
-    pc_lock_acquire(&self.cache.mutex)
-    return verdict
-
-
 # --- hits ----------------------------------------------------------------------------------------------------
 
 cdef inline PyObject *look_up(Memo self, request *r) noexcept:
@@ -423,7 +210,7 @@ cdef inline PyObject *look_up(Memo self, request *r) noexcept:
     cdef PyObject *value
     cdef uint64_t left = PC_NEVER
     pc_lock_acquire(&self.cache.mutex)
-    cdef uint32_t slot = search(self, r)
+    cdef uint32_t slot = search(self.cache, r)
     if slot >= FAILED:
         return missed(self, r, slot)
     if r.now and pc_cache_timed(core, slot):
@@ -439,14 +226,6 @@ cdef inline PyObject *look_up(Memo self, request *r) noexcept:
         pc_cache_prolong(core, slot, r.now)
     pc_lock_release(&self.cache.mutex)
     return value if self.plain else dressed(self, r, value, left)
-
-
-cdef inline uint64_t time_left(pc_cache *core, uint32_t slot, uint64_t now) noexcept:
-    """The ns until an entry with a deadline ends, not counting what uses may grant; 0 when it has ended."""
-    cdef uint64_t end = pc_slots_life(&core.slots, slot).deadline
-    if end > now and core.slots.idle.size and pc_slots_idle(&core.slots, slot).grant:
-        end = pc_slots_idle(&core.slots, slot).end
-    return PC_NEVER if end == PC_NEVER else end - now if end > now else 0
 
 
 cdef PyObject *dressed(Memo self, request *r, PyObject *value, uint64_t left) noexcept:
@@ -467,7 +246,8 @@ cdef inline PyObject *finished(Memo self, PyObject *value) noexcept:
 
 
 cdef object ready(PyObject *value):
-    cdef Ready made = Ready.__new__(Ready, <object>value)
+    cdef Ready made = Ready.__new__(Ready)
+    made.value = <object>value
     decref(value)
     return made
 
@@ -478,31 +258,13 @@ cdef PyObject *reviewed(Memo self, request *r, PyObject *value, uint64_t left) n
     cdef PyObject *result = NULL
     items[3] = value
     items[4] = pc_new_ref(None_) if left == PC_NEVER else PyFloat_FromDouble(left / <double>PC_SECOND)
-    if describe(r, items):
+    if describe(&r.call, r.key, items):
         if items[4] != NULL:
             result = vectorcall(<PyObject *>self.review, items, 5, NULL)
         release_description(items)
     xdecref(items[4])
     decref(value)
     return result
-
-
-cdef bint describe(request *r, PyObject **items) noexcept:
-    """Put key, args and kwargs of a call in the first three places, as new references."""
-    cdef Py_ssize_t count = PyVectorcall_NARGS(r.nargsf)
-    items[0] = call_key(&r.call) if r.key == NULL else pc_new_ref(r.key)
-    items[1] = args_tuple(r.args, count)
-    items[2] = kwargs_dict(r.call.names, r.call.values) if r.call.named else pc_new_ref(None_)
-    if items[0] != NULL and items[1] != NULL and items[2] != NULL:
-        return True
-    release_description(items)
-    return False
-
-
-cdef void release_description(PyObject **items) noexcept:
-    cdef int i
-    for i in range(3):
-        xdecref(items[i])
 
 
 # --- misses --------------------------------------------------------------------------------------------------
@@ -525,7 +287,7 @@ cdef PyObject *missed(Memo self, request *r, uint32_t slot) noexcept:
 cdef PyObject *asked(Memo self, request *r) noexcept:
     """What ``miss(key, args, kwargs)`` returns."""
     cdef PyObject *items[3]
-    if not describe(r, items):
+    if not describe(&r.call, r.key, items):
         return NULL
     cdef PyObject *result = vectorcall(<PyObject *>self.miss, items, 3, NULL)
     release_description(items)
@@ -534,7 +296,7 @@ cdef PyObject *asked(Memo self, request *r) noexcept:
 
 cdef PyObject *computed(Memo self, request *r) noexcept:
     """What the function returns, stored unless a call in between has stored a result for the same key."""
-    cdef PyObject *result = vectorcall(<PyObject *>self.function, r.args, r.nargsf, r.call.names)
+    cdef PyObject *result = vectorcall(<PyObject *>self.function, r.call.passed, r.call.nargsf, r.call.names)
     if result == NULL or self.cache.core.capacity == 0:
         return result
     cdef PyObject *key = call_key(&r.call) if r.key == NULL else pc_new_ref(r.key)
@@ -564,7 +326,7 @@ cdef bint keep_plainly(Memo self, request *r, PyObject *key, PyObject *value) no
     cdef bint left = False, failed = False
     pc_lock_acquire(&self.cache.mutex)
     if core.version != r.version:
-        slot = search(self, r)
+        slot = search(self.cache, r)
     if slot == PC_NIL:
         failed = pc_cache_reserve(core, 0, False, False) != 0
         if not failed:
@@ -599,8 +361,8 @@ cdef PyObject *explained(Memo self, request *r) noexcept:
     cdef PyObject *result = NULL
     PyErr_Fetch(&kind, &items[0], &traceback)
     PyErr_NormalizeException(&kind, &items[0], &traceback)
-    items[1] = args_tuple(r.args, PyVectorcall_NARGS(r.nargsf))
-    items[2] = kwargs_dict(r.call.names, r.call.values) if r.call.named else pc_new_ref(None_)
+    items[1] = args_tuple(&r.call)
+    items[2] = kwargs_dict(&r.call)
     if items[1] != NULL and items[2] != NULL:
         result = vectorcall(<PyObject *>self.unhashable, items, 3, NULL)
     release_description(items)

@@ -77,14 +77,14 @@ def lru_cache(
     """Cache a function's results for its latest arguments, as :func:`functools.lru_cache` does.
 
     ``maxsize`` bounds the results held: None for no bound, 0 (or less) to hold none. With ``typed``,
-    arguments of different types are different: ``f(3)`` and ``f(3.0)``. Beyond functools, results end ``ttl`` seconds
-    after they were computed, and ``policy`` is that of :class:`perfcore.Cache`: ``"lru"``, ``"lfu"``,
-    ``"random"`` or ``"adaptive"``. As in functools, threads that ask for the same at once each call the
-    function; ``cached`` is the decorator for everything else.
+    arguments of different types are different: ``f(3)`` and ``f(3.0)``. Beyond functools, results end
+    ``ttl`` seconds after they were computed, and ``policy`` is that of :class:`perfcore.Cache`:
+    ``"lru"``, ``"lfu"``, ``"random"`` or ``"adaptive"``. As in functools, threads that ask for the same
+    at once each call the function; ``cached`` is the decorator for everything else.
 
-    The function returned has ``cache_info()``, ``cache_clear()``, ``cache_parameters()`` and ``__wrapped__``.
-    Raises TypeError or ValueError when an argument makes no sense, and TypeError when an argument of a
-    call is unhashable.
+    The function returned has ``cache_info()``, ``cache_clear()``, ``cache_parameters()`` and
+    ``__wrapped__``. Raises TypeError or ValueError when an argument makes no sense, and TypeError when
+    an argument of a call is unhashable.
 
     >>> @lru_cache
     ... def area(width, height=1):

@@ -13,7 +13,9 @@ from collections.abc import Coroutine
 
 import pytest
 
-from perfcore._native.memo import KEYWORDS, Held, Memo, Ready, _hash_in_place, key_of
+from perfcore._native.keys import KEYWORDS, key_of
+from perfcore._native.memo import Held, Memo, _hash_in_place
+from perfcore._native.ready import Ready
 from perfcore.cache import Cache
 
 

@@ -1,0 +1,5 @@
+cdef class Ready:
+    cdef object value
+    cdef bint spent
+
+    cdef object spend(self)
