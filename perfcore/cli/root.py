@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from perfcore._version import __version__
 from perfcore.cli._extra import typer
+from perfcore.cli.cache import COMMANDS
 from perfcore.cli.parse import parse
 from perfcore.cli.simulate import simulate
 from perfcore.errors import MissingExtraError, PerfcoreError
@@ -21,7 +22,7 @@ INTERRUPTED = 130  # as shells report a process that SIGINT has ended
 app = typer.Typer(name="perfcore", add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
 
-def command(function: Callable[..., None]) -> None:
+def command(function: Callable[..., None], group: typer.Typer | None = None) -> None:
     """Make ``function`` a command: its name, its signature as the options, its docstring as the help."""
 
     @wraps(function)
@@ -39,7 +40,7 @@ def command(function: Callable[..., None]) -> None:
             typer.echo(f"perfcore: {error}", err=True)
             raise typer.Exit(1) from None
 
-    app.command(function.__name__)(guarded)
+    (group or app).command(function.__name__.rstrip("_"))(guarded)
 
 
 def _reader_left() -> None:
@@ -73,6 +74,10 @@ def options(
 
 command(parse)
 command(simulate)
+cache = typer.Typer(no_args_is_help=True, help="Look into a cache directory and keep it in order.")
+app.add_typer(cache, name="cache")
+for _function in COMMANDS:
+    command(_function, cache)
 
 
 def run() -> None:

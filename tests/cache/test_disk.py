@@ -423,8 +423,8 @@ def test_it_counts_what_happens(cache):
     cache.get("a"), cache.get("c"), cache.get_many(["a", "b", "c"]), cache.delete("b")
     stats = cache.stats()
     assert stats == DiskStats(
-        hits=3, misses=2, writes=2, deletes=1, evictions=0, expirations=0, invalidations=0, rejections=0, dropped=0,
-        damaged=0, errors=0, entries=1, bytes=stats.bytes, file_bytes=stats.file_bytes, pending=0,
+        hits=3, misses=2, writes=2, deletes=1, evictions=0, expirations=0, invalidations=0, rejections=0,
+        dropped=0, damaged=0, errors=0, entries=1, bytes=stats.bytes, file_bytes=stats.file_bytes, pending=0,
     )  # fmt: skip
     assert stats.hit_ratio == 0.6
     assert 0 < stats.bytes <= stats.file_bytes

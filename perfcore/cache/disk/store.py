@@ -80,7 +80,8 @@ class Store:
     def load(self, key: bytes, codec: Codec, *, spare: bool = True) -> Any:
         """Return the value of ``key``, or MISSING when there is none, or none that can be trusted.
 
-        ``spare`` gives the entry a second chance when it is to be evicted.
+        ``spare`` gives the entry a second chance when it is to be evicted; without it nothing is changed,
+        and what cannot be trusted stays.
         """
         write = self.pending.get(key)
         if write is not None:
@@ -103,10 +104,10 @@ class Store:
         try:
             kind, flags, dictionary, raw_length, expiry, _, payload, tags = unseal(data, key, codec.secret)
             if expiry and expiry * 1000 <= clock.now_us():
-                self.counters.expirations += self._discard(name, data)
+                self.counters.expirations += spare and self._discard(name, data)
                 return MISSING
             if tags and not self.fresh(tags):
-                self.counters.invalidations += self._discard(name, data)
+                self.counters.invalidations += spare and self._discard(name, data)
                 return MISSING
             if flags & COMPRESSED:
                 payload = self.packing.restore(payload, dictionary, raw_length)
@@ -114,7 +115,7 @@ class Store:
                 raise CodecError("a stored entry has another length than it declares")
             value = codec.unpack(kind, payload)
         except CodecError:
-            self.counters.damaged += self._discard(name, data)
+            self.counters.damaged += spare and self._discard(name, data)
             return MISSING
         if spare:
             self.budget.saw(name)

@@ -20,7 +20,7 @@ from xxhash import xxh3_64_intdigest
 from perfcore.cache import clock
 from perfcore.cache.keys import Key, digest, encode_key
 
-__all__ = ["NO_TAGS", "TAGS_END", "TAG_PREFIX", "Tags", "mark", "names"]
+__all__ = ["NO_TAGS", "TAGS_END", "TAG_PREFIX", "Tags", "mark", "names", "remark"]
 
 Txn: TypeAlias = "lmdb.Transaction[memoryview]"
 
@@ -51,6 +51,11 @@ def names(tags: Iterable[Key]) -> list[bytes]:
 def mark(names: list[bytes], moment: int) -> bytes:
     """Return what an entry begun at ``moment`` carries of its tags."""
     return _HEAD.pack(len(names), moment) + b"".join(names) if names else NO_TAGS
+
+
+def remark(mark: bytes, moment: int) -> bytes:
+    """Return ``mark`` with another moment: for an entry that comes from another file."""
+    return _HEAD.pack(mark[0], moment) + mark[_HEAD.size :] if mark else NO_TAGS
 
 
 def _read_mark(mark: bytes) -> tuple[int, list[bytes]]:
