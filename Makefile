@@ -35,6 +35,9 @@ bench: dev  ## the benchmarks of this package, and the bounds of the parser's sp
 	PYTHONHASHSEED=0 $(PYTEST) benchmarks --benchmark-only
 	PYTHONHASHSEED=0 $(PY) benchmarks/parsing_ceiling.py
 
+nab: dev  ## the anomaly detector on labelled series, beside published detectors
+	$(PY) -m benchmarks.nab
+
 asan: build/asan/.built  ## the native tests under the address and undefined-behaviour sanitizers
 	cd build/asan && PERFCORE_BUILD=asan PYTHONPATH=. PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 \
 	    LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
@@ -104,4 +107,4 @@ build/free-threaded/.built: $(NATIVE_SOURCES) $(wildcard perfcore/*.py perfcore/
 	build/free-threaded/bin/python setup.py -q build --build-base build/free-threaded-work --build-lib build/free-threaded
 	@touch $@
 
-.PHONY: free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev
+.PHONY: nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev
