@@ -31,8 +31,9 @@ types: dev  ## mypy on the package, and the stubs against the extensions
 	$(VENV)/bin/mypy
 	$(VENV)/bin/stubtest perfcore._native --ignore-missing-stub --allowlist tests/typing/stubtest-allowed.txt
 
-bench: dev  ## the benchmarks of this package, and the bounds of the parser's speed
+bench: dev $(VENV)/.bench  ## the benchmarks of this package, also beside its rivals, and the bounds of the parser's speed
 	PYTHONHASHSEED=0 $(PYTEST) benchmarks --benchmark-only
+	PYTHONHASHSEED=0 $(PY) -m benchmarks.rivals.memory
 	PYTHONHASHSEED=0 $(PY) benchmarks/parsing_ceiling.py
 
 nab: dev  ## the anomaly detector on labelled series, beside published detectors
@@ -88,6 +89,11 @@ $(VENV)/.run: $(VENV)/.base pyproject.toml
 $(VENV)/.dev: $(VENV)/.base pyproject.toml
 	$(PY) -m pip install -q --no-build-isolation -e '.[dev]'
 	@touch $@ $(VENV)/.run
+
+# The other libraries, to be measured beside.
+$(VENV)/.bench: $(VENV)/.base pyproject.toml
+	$(PY) -m pip install -q --no-build-isolation -e '.[bench]'
+	@touch $@
 
 build/.native: $(NATIVE_SOURCES) | $(VENV)/.run
 	$(PY) setup.py -q build_ext --inplace

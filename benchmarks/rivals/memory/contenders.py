@@ -1,0 +1,71 @@
+"""dict, perfcore's policies, and the other caches: how each is made, read and written."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from types import ModuleType
+from typing import Any
+
+from perfcore.cache import Cache
+
+POLICIES = ("lru", "lfu", "random", "adaptive")
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A cache of ``make(size)`` entries; ``get`` reads, the method ``write`` stores."""
+
+    name: str
+    make: Callable[[int], Any]
+    write: str = "__setitem__"
+    package: str = ""
+    #: its ``get`` returns (value, found) and not the value
+    pairs: bool = False
+
+    def bound(self, size: int) -> tuple[Callable[..., Any], Callable[[Any, Any], Any]]:
+        """Return ``get`` and the writing method of a new cache."""
+        cache = self.make(size)
+        return cache.get, getattr(cache, self.write)
+
+
+def policy(name: str) -> Contender:
+    return Contender(f"perfcore {name}", lambda size: Cache(size, policy=name))  # type: ignore[arg-type]
+
+
+OURS = [Contender("dict", lambda size: {}), *map(policy, POLICIES)]
+
+#: package, module, and the contender that the module gives
+RIVALS: list[tuple[str, str, Callable[[ModuleType], Contender]]] = [
+    (
+        "cachebox",
+        "cachebox",
+        lambda m: Contender("cachebox lru", lambda n: m.LRUCache(n), "insert", "cachebox"),
+    ),
+    ("theine", "theine", lambda m: Contender("theine", lambda n: m.Cache(n), "set", "theine", pairs=True)),
+    ("moka-py", "moka_py", lambda m: Contender("moka-py", lambda n: m.Moka(n), "set", "moka-py")),
+    ("lru-dict", "lru", lambda m: Contender("lru-dict", lambda n: m.LRU(n), package="lru-dict")),
+    (
+        "cachetools",
+        "cachetools",
+        lambda m: Contender("cachetools lru", lambda n: m.LRUCache(n), package="cachetools"),
+    ),
+]
+
+
+def contenders(only: Sequence[str] = ()) -> list[Contender]:
+    """Return all that are installed, or those whose names begin with one of ``only``."""
+    found = list(OURS)
+    for package, module, contender in RIVALS:
+        try:
+            found.append(contender(importlib.import_module(module)))
+        except ImportError:
+            print(f"{package} is not installed: pip install 'perfcore[bench]'", file=sys.stderr)
+    return [c for c in found if not only or any(c.name.startswith(word) for word in only)]
+
+
+def versions(found: Sequence[Contender]) -> str:
+    return ", ".join(f"{c.package} {version(c.package)}" for c in found if c.package) or "no rivals"
