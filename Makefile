@@ -15,7 +15,7 @@ run: $(VENV)/.run build/.native  ## parse a source tree cold and warm and print 
 
 test: c-test lint types pytest asan  ## everything that must pass before a change lands
 
-pytest: dev  ## the Python tests
+pytest: dev servers  ## the Python tests
 	$(PYTEST)
 
 c-test:  ## the core's own tests: under the address and undefined-behaviour sanitizers, and as shipped
@@ -73,6 +73,9 @@ clean:  ## remove everything that was built
 
 dev: $(VENV)/.dev build/.native
 
+servers:
+	@tools/debian-packages redis-server=redis-server redis-cli=redis-tools
+
 # A virtual environment that can build. The version is checked here, where the message can say what to do.
 $(VENV)/.base: Makefile
 	@$(PYTHON) -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' || \
@@ -113,4 +116,4 @@ build/free-threaded/.built: $(NATIVE_SOURCES) $(wildcard perfcore/*.py perfcore/
 	build/free-threaded/bin/python setup.py -q build --build-base build/free-threaded-work --build-lib build/free-threaded
 	@touch $@
 
-.PHONY: nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev
+.PHONY: servers nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev
