@@ -47,9 +47,15 @@ CACHE = (
     "table",
     "wheel",
 )
+
 #: extension -> the C files of the core that it needs (the core has no globals, so copies are harmless)
 EXTENSIONS = {
     "build": (),
+    "tags": (),
+    "engine": CACHE,
+    "explaining": CACHE,
+    "copying": CACHE,
+    "iteration": CACHE,
     "cache": CACHE,
     "keys": (),
     "memo": CACHE,

@@ -76,7 +76,8 @@ class PolicyState(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """What became of a key: ``present``, ``evicted``, ``expired``, ``rejected``, ``removed`` or ``unknown``.
+    """What became of a key: ``present``, ``evicted``, ``expired``, ``rejected``, ``removed``,
+    ``invalidated`` or ``unknown``.
 
     ``frequency`` is how often it was asked for lately, from 0 to 15, where the policy counts that;
     ``misses_ago`` how many misses ago an evicted key was last used, where its ghost is remembered;

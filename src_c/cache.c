@@ -83,7 +83,7 @@ static void remember(pc_cache *c, uint32_t slot, pc_cause cause)
 
 static void banish(pc_cache *c, uint32_t slot, pc_cause cause)
 {
-    pc_slots_node(&c->slots, slot)->spare = (uint16_t)cause;
+    pc_slots_node(&c->slots, slot)->stamp = cause; /* that is of no more use to the policy */
     remember(c, slot, cause);
     pc_list_push(&c->limbo, &c->slots, slot);
 }
@@ -101,7 +101,7 @@ static void leave(pc_cache *c, uint32_t slot, pc_cause cause)
     pc_table_remove(&c->table, &c->slots, slot);
     banish(c, slot, cause);
     c->version++;
-    c->changes += cause != PC_CAUSE_EXPIRED;
+    c->changes += cause != PC_CAUSE_EXPIRED && cause != PC_CAUSE_INVALIDATED;
 }
 
 void pc_cache_remove(pc_cache *c, uint32_t slot, pc_cause cause)
@@ -226,7 +226,7 @@ uint32_t pc_cache_collect(pc_cache *c, pc_cause *cause)
     uint32_t slot = c->limbo.oldest;
     if (PC_LIKELY(slot == PC_NIL))
         return PC_NIL;
-    *cause = (pc_cause)pc_slots_node(&c->slots, slot)->spare;
+    *cause = (pc_cause)pc_slots_node(&c->slots, slot)->stamp;
     pc_list_unlink(&c->limbo, &c->slots, slot);
     return slot;
 }

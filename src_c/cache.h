@@ -8,7 +8,7 @@
  *
  * Versions: `version` moves with every change of the index, so that an owner who compared keys with foreign
  * code knows whether to search again. `changes` moves only when the set of keys changed by more than an expiry: a
- * key came, or left for another reason than its age. Iterators watch that one.
+ * key came, or left for another reason than its age or its invalidation. Iterators watch that one.
  * Threads: none; the owner locks.
  */
 #ifndef PC_CACHE_H
@@ -25,7 +25,8 @@ typedef enum {
     PC_CAUSE_SIZE,
     PC_CAUSE_EXPIRED,
     PC_CAUSE_EXPLICIT,
-    PC_CAUSE_REJECTED, /* heavier than the whole cache: it was never stored */
+    PC_CAUSE_REJECTED,    /* heavier than the whole cache: it was never stored */
+    PC_CAUSE_INVALIDATED, /* by the owner, who noticed it later */
 } pc_cause;
 
 #define PC_NEVER UINT64_MAX

@@ -47,6 +47,7 @@ static pc_status make_memory(pc_policy *p, uint64_t entries)
         pc_sketch_destroy(&sketch);
         return PC_NO_MEMORY;
     }
+    sketch.epoch = p->sketch.epoch; /* the slots' counts go on */
     pc_sketch_destroy(&p->sketch);
     pc_ghost_destroy(&p->ghost);
     p->sketch = sketch;
@@ -145,6 +146,7 @@ pc_status pc_policy_init(pc_policy *p, pc_slots *slots, const pc_alloc *alloc, p
     p->seed = seed;
     p->mode = mode;
     pc_queues_init(&p->queues, slots, &p->sketch, &p->ghost, capacity, seed);
+    p->queues.counting = true;
     pc_dense_init(&p->dense, alloc, PC_QUEUE_DENSE);
     return adjust(p, mode, capacity);
 }
@@ -231,11 +233,41 @@ static pc_status bag_some(pc_policy *p)
 
 /* ---- Requests ---- */
 
-/* Counts a request for a key, in the sketch and in the shadows. */
-static inline void learn(pc_policy *p, uint32_t slot)
+static inline void set_count(pc_policy *p, pc_node *n, unsigned count)
+{
+    n->count = count & 15;
+    n->epoch = p->sketch.epoch & 0xfff;
+}
+
+/* Counts a request for a key that is there, in its node. */
+static inline void count_hit(pc_policy *p, uint32_t slot)
+{
+    pc_node *n = pc_slots_node(p->slots, slot);
+    unsigned count = pc_node_count(n, p->sketch.epoch);
+    set_count(p, n, count + (count < 15));
+    n->flags |= PC_SLOT_COUNTED;
+    pc_sketch_tick(&p->sketch);
+}
+
+/* Counts a request for a key that comes in: the sketch knows how often it was asked for before. */
+static inline void count_miss(pc_policy *p, uint32_t slot)
+{
+    pc_node *n = pc_slots_node(p->slots, slot);
+    set_count(p, n, pc_sketch_add(&p->sketch, n->hash));
+}
+
+/* A key leaves: the sketch is told how often it was asked for. */
+static inline void keep_count(pc_policy *p, uint32_t slot)
+{
+    const pc_node *n = pc_slots_node(p->slots, slot);
+    if (n->flags & PC_SLOT_COUNTED && p->sketch.now.words != NULL)
+        pc_sketch_raise(&p->sketch, n->hash, pc_node_count(n, p->sketch.epoch));
+}
+
+/* Shows a request to the shadows. */
+static inline void show(pc_policy *p, uint32_t slot)
 {
     uint32_t hash = pc_slots_node(p->slots, slot)->hash;
-    pc_sketch_add(&p->sketch, hash);
     if (p->duel == NULL || PC_LIKELY(!pc_duel_sampled(p->duel, hash)))
         return;
     uint32_t weight = pc_list_weigh(p->slots, slot);
@@ -259,6 +291,20 @@ static void fetch_notes(const pc_policy *p, uint32_t count)
     }
 }
 
+static inline void apply_hit(pc_policy *p, uint32_t slot, bool learning)
+{
+    if (learning) {
+        count_hit(p, slot);
+        show(p, slot);
+    }
+    pc_queues_hit(&p->queues, slot);
+}
+
+void pc_policy_hit(pc_policy *p, uint32_t slot)
+{
+    apply_hit(p, slot, p->sketch.now.words != NULL);
+}
+
 void pc_policy_catch_up(pc_policy *p)
 {
     uint32_t count = p->noted;
@@ -267,12 +313,9 @@ void pc_policy_catch_up(pc_policy *p)
         fetch_notes(p, count);
     for (uint32_t i = 0; i < count; i++) {
         uint32_t slot = p->notes[i];
-        if (learning)
-            learn(p, slot);
-        if (PC_LIKELY(pc_slots_node(p->slots, slot)->queue != PC_QUEUE_DENSE))
-            pc_queues_hit(&p->queues, slot);
-        else
+        if (PC_UNLIKELY(pc_slots_node(p->slots, slot)->queue == PC_QUEUE_DENSE))
             adopt(p, slot);
+        apply_hit(p, slot, learning);
     }
     p->noted = 0;
 }
@@ -305,8 +348,10 @@ void pc_policy_admit(pc_policy *p, uint32_t slot)
     }
     if (PC_UNLIKELY(p->dense.count > 0 && p->mode != PC_RANDOM))
         adopt_some(p);
-    if (p->sketch.now.words != NULL)
-        learn(p, slot);
+    if (p->sketch.now.words != NULL) {
+        count_miss(p, slot);
+        show(p, slot);
+    }
     pc_queues_insert(&p->queues, slot);
 }
 
@@ -334,7 +379,9 @@ uint32_t pc_policy_evict(pc_policy *p)
         pc_policy_catch_up(p);
     if (PC_UNLIKELY(p->dense.count > 0))
         return mixed_victim(p);
-    return pc_queues_victim(&p->queues);
+    uint32_t slot = pc_queues_victim(&p->queues);
+    keep_count(p, slot);
+    return slot;
 }
 
 void pc_policy_remove(pc_policy *p, uint32_t slot)
@@ -345,6 +392,7 @@ void pc_policy_remove(pc_policy *p, uint32_t slot)
         pc_dense_remove(&p->dense, p->slots, slot);
     else
         pc_queues_remove(&p->queues, slot);
+    keep_count(p, slot);
 }
 
 void pc_policy_reweigh(pc_policy *p, uint32_t slot, uint32_t weight)
@@ -370,13 +418,18 @@ void pc_policy_restore(pc_policy *p, uint32_t slot, uint8_t queue, unsigned freq
         pc_dense_push(&p->dense, p->slots, slot);
     else
         pc_queues_link(&p->queues, slot, listed ? queue : PC_QUEUE_WINDOW);
-    for (unsigned i = 0; p->sketch.now.words != NULL && i < frequency && i < 15; i++)
-        pc_sketch_add(&p->sketch, pc_slots_node(p->slots, slot)->hash);
+    set_count(p, pc_slots_node(p->slots, slot), frequency < 15 ? frequency : 15);
+    pc_slots_node(p->slots, slot)->flags |= PC_SLOT_COUNTED;
 }
 
 /* ---- Looking at it ---- */
 
-unsigned pc_policy_frequency(const pc_policy *p, uint32_t hash)
+unsigned pc_policy_frequency(const pc_policy *p, uint32_t slot)
+{
+    return p->sketch.now.words ? pc_node_count(pc_slots_node(p->slots, slot), p->sketch.epoch) : 0;
+}
+
+unsigned pc_policy_absent_frequency(const pc_policy *p, uint32_t hash)
 {
     return p->sketch.now.words ? pc_sketch_estimate(&p->sketch, hash) : 0;
 }

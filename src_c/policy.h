@@ -57,13 +57,19 @@ void pc_policy_clear(pc_policy *p);
 /* Applies the hits that were noted. */
 void pc_policy_catch_up(pc_policy *p);
 
+/* Applies a hit: counts it, shows it to the duel, moves the slot. */
+void pc_policy_hit(pc_policy *p, uint32_t slot);
+
 /* A slot was asked for and is there. */
 static inline void pc_policy_note_hit(pc_policy *p, uint32_t slot)
 {
     if (PC_UNLIKELY(p->mode == PC_RANDOM))
         return;
-    if (p->queues.plain && p->queues.slots->live <= PC_POLICY_FAR && p->dense.count == 0) {
-        pc_queues_hit(&p->queues, slot); /* cheaper at once: nothing to learn, nothing to fetch */
+    if (p->queues.slots->live <= PC_POLICY_FAR && p->dense.count == 0) { /* cheaper at once: nothing to fetch */
+        if (p->queues.plain)
+            pc_queues_hit(&p->queues, slot);
+        else
+            pc_policy_hit(p, slot);
         return;
     }
     p->notes[p->noted] = slot;
@@ -104,8 +110,10 @@ pc_status pc_policy_set_mode(pc_policy *p, pc_mode mode);
  * frequency that pc_policy_frequency told. Instead of pc_policy_insert. */
 void pc_policy_restore(pc_policy *p, uint32_t slot, uint8_t queue, unsigned frequency);
 
-/* How often a key was asked for lately, 0 to 15; 0 where the mode does not count. */
-unsigned pc_policy_frequency(const pc_policy *p, uint32_t hash);
+/* How often the key of a slot, or one that is not there, was asked for lately, 0 to 15; 0 where the mode does not
+ * count. */
+unsigned pc_policy_frequency(const pc_policy *p, uint32_t slot);
+unsigned pc_policy_absent_frequency(const pc_policy *p, uint32_t hash);
 
 /* How many misses ago a key was last asked for that has since left for lack of room, or UINT32_MAX when it is not
  * remembered. LRU and RANDOM remember none. */
@@ -159,7 +167,7 @@ static inline uint32_t pc_policy_victim(pc_policy *p)
 {
     if (pc_policy_weight(p) <= p->queues.capacity)
         return PC_NIL;
-    return p->noted == 0 && p->dense.count == 0 ? pc_queues_victim(&p->queues) : pc_policy_evict(p);
+    return p->noted == 0 && p->queues.plain && p->dense.count == 0 ? pc_queues_victim(&p->queues) : pc_policy_evict(p);
 }
 
 /* Bytes allocated, beside the slots. */

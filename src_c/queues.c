@@ -292,7 +292,8 @@ void pc_queues_place(pc_queues *q, uint32_t slot)
 
 static unsigned frequency(const pc_queues *q, uint32_t slot)
 {
-    return pc_sketch_estimate(q->sketch, pc_slots_node(q->slots, slot)->hash);
+    const pc_node *n = pc_slots_node(q->slots, slot);
+    return q->counting ? pc_node_count(n, q->sketch->epoch) : pc_sketch_estimate(q->sketch, n->hash);
 }
 
 /* The slot after this one in the order in which main gives its entries up. */
@@ -322,6 +323,12 @@ static bool outweighs(const pc_queues *q, unsigned popularity, uint64_t cost)
 /* Whether a slot of the window may move to main, which then gives up as much, as far as there is need. */
 static bool wins(pc_queues *q, uint32_t candidate)
 {
+    if (q->slots->weight.size == 0) { /* one for one */
+        unsigned wanted = frequency(q, candidate);
+        bool more = wanted > frequency(q, main_oldest(q)) || (wanted >= WARM && (pc_queues_draw(q) & LUCKY) == 0);
+        q->granted = more;
+        return more;
+    }
     uint64_t excess = pc_queues_weight(q) - q->capacity, weight = weigh(q, candidate);
     uint64_t cost = weight < excess ? weight : excess;
     unsigned popularity = frequency(q, candidate);

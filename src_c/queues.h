@@ -47,6 +47,7 @@ typedef struct {
     uint32_t clock;
     uint32_t newcomer; /* inserted last; PC_NIL once it is settled or gone */
     pc_arm arm;
+    bool counting; /* slots carry their keys' frequencies themselves (policy.h); else the sketch is asked */
     bool plain; /* LRU without ghosts, weights and leftovers in main: the window's order is all there is */
     uint32_t calm; /* bit i: a hit on a slot of queue i makes it the newest there and nothing else. 0 after a switch
                     * or a resize, until the lists have the sizes that the arm wants */
@@ -92,6 +93,13 @@ bool pc_queues_valid(const pc_queues *q);
 static inline const pc_list *pc_queues_list(const pc_queues *q, unsigned queue)
 {
     return &q->lists[queue - PC_QUEUE_WINDOW];
+}
+
+/* How often the key of a node was asked for lately, as it counts itself. */
+static inline unsigned pc_node_count(const pc_node *n, uint32_t epoch)
+{
+    uint32_t age = (epoch - n->epoch) & 0xfff;
+    return age < 4 ? n->count >> age : 0;
 }
 
 static inline uint64_t pc_queues_main(const pc_queues *q)

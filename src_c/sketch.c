@@ -104,6 +104,7 @@ void pc_sketch_tend(pc_sketch *s)
         s->hand = 0;
         s->additions = 0;
         s->due = 0;
+        s->epoch++;
     }
     halve_line(s);
 }

@@ -31,6 +31,7 @@ typedef struct {
     uint32_t hand;  /* lines of now below it are halved; UINT32_MAX when no halving is under way */
     uint64_t additions;
     uint64_t due; /* additions at which pc_sketch_tend has work: the next halving, or 0 during a sweep */
+    uint32_t epoch; /* halvings begun */
     pc_alloc alloc;
 } pc_sketch;
 
@@ -68,16 +69,28 @@ static inline uint32_t pc_sketch_places(uint32_t hash)
     return (uint32_t)((hash * UINT64_C(0x9e3779b97f4a7c15)) >> 40);
 }
 
-static inline void pc_sketch_add(pc_sketch *s, uint32_t hash)
+/* A request that is counted elsewhere: it makes the sketch age all the same. */
+static inline void pc_sketch_tick(pc_sketch *s)
+{
+    if (PC_UNLIKELY(++s->additions >= s->due))
+        pc_sketch_tend(s);
+}
+
+/* Counts a request and returns how often the key has been added, 0 to 15, as pc_sketch_estimate would. */
+static inline unsigned pc_sketch_add(pc_sketch *s, uint32_t hash)
 {
     uint64_t *line = pc_sketch_line(s, hash);
     uint32_t places = pc_sketch_places(hash);
+    uint64_t least = 15;
     for (unsigned row = 0; row < 4; row++, places >>= 6, line += 2) {
-        uint64_t *word = &line[places & 1], full = UINT64_C(15) << (places & 60);
-        *word += (*word & full) == full ? 0 : UINT64_C(1) << (places & 60);
+        uint64_t *word = &line[places & 1], count = *word >> (places & 60) & 15, more = count < 15;
+        *word += more << (places & 60);
+        least = count + more < least ? count + more : least;
     }
-    if (PC_UNLIKELY(++s->additions >= s->due))
-        pc_sketch_tend(s);
+    if (PC_UNLIKELY(s->due == 0) && pc_lines_index(&s->now, hash) >= s->hand)
+        least >>= 1; /* the sweep has not come there yet */
+    pc_sketch_tick(s);
+    return (unsigned)least;
 }
 
 /* How often the key was added, 0 to 15, halved with each period since. */
@@ -93,6 +106,19 @@ static inline unsigned pc_sketch_estimate(const pc_sketch *s, uint32_t hash)
     if (PC_UNLIKELY(s->due == 0) && pc_lines_index(&s->now, hash) >= s->hand)
         least >>= 1; /* the sweep has not come there yet */
     return (unsigned)least;
+}
+
+/* Raises the key's counters to what was counted elsewhere, 0 to 15: those that have it already stay. */
+static inline void pc_sketch_raise(pc_sketch *s, uint32_t hash, unsigned count)
+{
+    uint64_t *line = pc_sketch_line(s, hash);
+    uint32_t places = pc_sketch_places(hash);
+    if (PC_UNLIKELY(s->due == 0) && pc_lines_index(&s->now, hash) >= s->hand)
+        count = count < 8 ? 2 * count : 15; /* the sweep will halve it */
+    for (unsigned row = 0; row < 4; row++, places >>= 6, line += 2) {
+        uint64_t *word = &line[places & 1], held = *word >> (places & 60) & 15;
+        *word += held < count ? (count - held) << (places & 60) : 0;
+    }
 }
 
 static inline void pc_sketch_prefetch(const pc_sketch *s, uint32_t hash)

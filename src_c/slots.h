@@ -36,11 +36,12 @@ typedef struct {
      * pointer anew after each change of a queue. */
     uint32_t queue : 8; /* which list holds the slot (list.h); PC_QUEUE_FREE when it is not in use */
     uint32_t flags : 8; /* PC_SLOT_* */
-    uint32_t spare : 16;
+    uint32_t count : 4;  /* requests for the key lately, 0 to 15, as of ... */
+    uint32_t epoch : 12; /* ... this halving of the sketch (policy.h) */
 } pc_node;
 
 enum { PC_QUEUE_FREE = 0 };
-enum { PC_SLOT_PINNED = 1, PC_SLOT_TIMED = 2 };
+enum { PC_SLOT_PINNED = 1, PC_SLOT_TIMED = 2, PC_SLOT_COUNTED = 4 /* the sketch does not know the count */ };
 
 static_assert(sizeof(pc_node) == 20, "the memory figure counts on a node of 20 bytes");
 

@@ -1,6 +1,7 @@
 from collections.abc import (
     Awaitable,
     Callable,
+    Hashable,
     ItemsView,
     Iterable,
     Iterator,
@@ -83,6 +84,7 @@ class Cache(MutableMapping[_K, _V]):
         *,
         ttl: float | timedelta | None = None,
         tti: float | timedelta | None = None,
+        tags: Iterable[Hashable] | None = None,
     ) -> None: ...
     def set_many(
         self,
@@ -90,6 +92,7 @@ class Cache(MutableMapping[_K, _V]):
         *,
         ttl: float | timedelta | None = None,
         tti: float | timedelta | None = None,
+        tags: Iterable[Hashable] | None = None,
     ) -> None: ...
     def add(
         self,
@@ -98,6 +101,7 @@ class Cache(MutableMapping[_K, _V]):
         *,
         ttl: float | timedelta | None = None,
         tti: float | timedelta | None = None,
+        tags: Iterable[Hashable] | None = None,
     ) -> bool: ...
     def delete(self, key: _K, /) -> bool: ...
     @overload
@@ -111,6 +115,7 @@ class Cache(MutableMapping[_K, _V]):
         *,
         ttl: float | timedelta | None = None,
         tti: float | timedelta | None = None,
+        tags: Iterable[Hashable] | None = None,
     ) -> _V: ...
     async def aget_or_set(
         self,
@@ -119,12 +124,15 @@ class Cache(MutableMapping[_K, _V]):
         *,
         ttl: float | timedelta | None = None,
         tti: float | timedelta | None = None,
+        tags: Iterable[Hashable] | None = None,
     ) -> _V: ...
     def touch(
         self, key: _K, *, ttl: float | timedelta | None = None, tti: float | timedelta | None = None
     ) -> bool: ...
     def expires_in(self, key: _K, /) -> float | None: ...
+    def delete_many(self, keys: Iterable[_K], /) -> int: ...
     def expire(self) -> int: ...
+    def invalidate_tags(self, *tags: Hashable) -> None: ...
     def clear(self) -> None: ...
     def resize(self, capacity: int | None) -> None: ...
     @overload

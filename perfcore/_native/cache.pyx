@@ -1,80 +1,38 @@
-"""The in-memory cache: Python objects over the C core of ``src_c/cache.h``.
-
-Three rules hold in every method. Code that Python can run (``__eq__``, ``__hash__``, ``__del__``, weighers, timers,
-listeners, allocations that collect) runs before the first change of an operation or after its last one. After foreign
-code ran in the middle of a search, the index's version is compared and the search starts again if it moved. And a
-slot that left is emptied and given back before its references are released.
-"""
+"""The in-memory cache: all that ``Cache`` offers beside the lookups and stores of ``engine.pyx``."""
 
 import copy
 import copyreg
 from collections.abc import KeysView, Mapping, MutableMapping
-from os import urandom
 from types import GenericAlias
 
 cimport cython
-from cpython.bytes cimport PyBytes_CheckExact
-from cpython.long cimport PyLong_CheckExact
-from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
-from cpython.object cimport Py_EQ, PyObject_Hash
-from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
-from cpython.pythread cimport PyThread_get_thread_ident
-from cpython.unicode cimport PyUnicode_CheckExact, PyUnicode_DATA, PyUnicode_GET_LENGTH, PyUnicode_KIND
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
-from libc.string cimport memcmp, memcpy
+from libc.stdint cimport uint32_t, uint64_t
 
-from perfcore._native.arguments cimport bound, bytes_of, duration_ns, optional_callable, share_of, timer_ns, weight_of
-from perfcore._native.c.alloc cimport pc_alloc
-from perfcore._native.c.base cimport PC_NIL, PC_PREFETCH, pc_hash32, pc_mix64
+from perfcore._native.arguments cimport bound, bytes_of, duration_ns, optional_callable, share_of
+from perfcore._native.c.base cimport PC_NIL, PC_PREFETCH
 from perfcore._native.c.cache cimport *
-from perfcore._native.c.clock cimport PC_SECOND, pc_clock_ns
+from perfcore._native.c.clock cimport PC_SECOND
 from perfcore._native.c.policy cimport *
 from perfcore._native.c.slots cimport *
-from perfcore._native.c.table cimport pc_cursor, pc_cursor_next, pc_table_find, pc_table_prefetch
+from perfcore._native.c.table cimport pc_cursor, pc_table_find, pc_table_prefetch
+from perfcore._native.copying cimport restore, saved
+from perfcore._native.engine cimport CacheEngine
 from perfcore._native.errors cimport check
-from perfcore._native.gc cimport PyTypeObject, inquiry, traverseproc, visitproc
-from perfcore._native.lock cimport pc_lock_acquire, pc_lock_release
-
-cdef extern from "Python.h":
-    int PyObject_RichCompareBool(object a, object b, int op) noexcept  # -1 is for the caller to notice
+from perfcore._native.explaining cimport explain, policy_state, ranked
+from perfcore._native.gc cimport PyTypeObject
+from perfcore._native.iteration cimport ITEMS, KEYS, VALUES, iterate
+from perfcore._native.tags cimport Label, value_of
 
 from perfcore._native.views import CacheItems, CacheValues
-from perfcore.types import CacheStats, Explanation, PolicyState
+from perfcore.types import CacheStats
 
 __all__ = ["Cache", "CacheStats"]
 
 cdef object MISSING = object()
-cdef tuple CAUSES = ("size", "expired", "explicit", "rejected")  # indexed by pc_cause
 cdef tuple POLICIES = ("lru", "lfu", "random", "adaptive")  # indexed by pc_mode
-cdef tuple ARMS = ("lirs", "tiny20", "lru", "tiny1")  # indexed by pc_arm
 
 cdef enum:
     BATCH = 64  # keys of get_many whose memory is asked for at once
-
-
-cdef void *zalloc(void *ctx, size_t size) noexcept nogil:
-    return PyMem_RawCalloc(1, size)
-
-
-cdef void release_block(void *ctx, void *block) noexcept nogil:
-    PyMem_RawFree(block)
-
-
-cdef inline bint same_str(PyObject *a, PyObject *b) noexcept:
-    cdef Py_ssize_t length = PyUnicode_GET_LENGTH(<object>a)
-    cdef int kind = PyUnicode_KIND(<object>a)
-    return (
-        length == PyUnicode_GET_LENGTH(<object>b)
-        and kind == PyUnicode_KIND(<object>b)
-        and memcmp(PyUnicode_DATA(<object>a), PyUnicode_DATA(<object>b), length * kind) == 0
-    )
-
-
-cdef inline bint compares_quietly(PyObject *a, PyObject *b) noexcept:
-    """Whether == on these two runs no foreign code: both are exactly int, or both exactly bytes."""
-    return (PyLong_CheckExact(<object>a) and PyLong_CheckExact(<object>b)) or (
-        PyBytes_CheckExact(<object>a) and PyBytes_CheckExact(<object>b)
-    )
 
 
 cdef pc_mode mode_of(object policy) except *:
@@ -92,8 +50,7 @@ cdef object pairs_of(object items):
 
 
 @cython.binding(False)  # a cyfunction is about twice as slow to call as a method descriptor
-@cython.trashcan(True)  # caches nest, and a chain of them must not exhaust the C stack when it dies
-cdef class Cache:
+cdef class Cache(CacheEngine):
     """Cache(maxsize=None, *, policy="adaptive", maxweight=None, weigher=None, maxbytes=None, ttl=None, tti=None,
     jitter=0, timer=None, on_remove=None)
 
@@ -120,11 +77,6 @@ cdef class Cache:
     """
 
     __class_getitem__ = classmethod(GenericAlias)
-
-    def __cinit__(self, *args, **kwargs):
-        cdef bytes chance = urandom(16)
-        memcpy(self.core.seed, <const char *>chance, 16)
-        self.configure(PC_LRU, PC_UNBOUNDED, False, None)
 
     def __init__(self, maxsize=None, *, policy="adaptive", maxweight=None, weigher=None, maxbytes=None, ttl=None,
                  tti=None, jitter=0, timer=None, on_remove=None, _seed=None):
@@ -158,171 +110,9 @@ cdef class Cache:
         self.release(&gone)
         self.weigher, self.timer, self.on_remove = weigher, timer, on_remove
         self.ttl_ns, self.tti_ns, self.jitter = ttl_ns, tti_ns, share
-
-    cdef int configure(self, pc_mode mode, uint64_t capacity, bint weighted, object seed) except -1:
-        cdef pc_alloc alloc = pc_alloc(zalloc, release_block, NULL)
-        cdef uint64_t version = self.core.version + 1, changes = self.core.changes + 1
-        cdef uint64_t[2] secret = [self.core.seed[0], self.core.seed[1]]  # a hash may be on its way to a second __init__
-        if seed is not None:  # for tests that want the same victims again
-            secret = [pc_mix64(seed), pc_mix64(pc_mix64(seed) + 1)]
-        check(pc_cache_init(&self.core, &alloc, sizeof(entry), mode, capacity, weighted, secret))
-        self.core.version, self.core.changes = version, changes  # a search or an iterator may be under way
-        return 0
-
-    def __dealloc__(self):
-        cdef pc_slots gone
-        pc_cache_detach(&self.core, &gone)
-        drop(&gone)
-        pc_cache_destroy(&self.core)
-
-    # --- finding: with the lock held -------------------------------------------------------------------------
-
-    cdef inline void lock(self) noexcept:
-        pc_lock_acquire(&self.mutex)
-
-    cdef inline void unlock(self) noexcept:
-        pc_lock_release(&self.mutex)
-
-    cdef inline entry *at(self, uint32_t slot) noexcept:
-        return <entry *>pc_slots_payload(&self.core.slots, slot)
-
-    cdef uint32_t find(self, object key, uint32_t hash) except? 0xFFFFFFFF:
-        """The slot of a key, expired or not, or PC_NIL. May run the keys' ``__eq__``, and unlocks for that."""
-        cdef pc_cursor cursor
-        cdef PyObject *stored
-        cdef bint is_str = PyUnicode_CheckExact(key)
-        cdef uint32_t slot = pc_table_find(&self.core.table, &cursor, hash)
-        while slot != PC_NIL:
-            stored = self.at(slot).key
-            if stored == <PyObject *>key:
-                return slot
-            if pc_slots_node(&self.core.slots, slot).hash == hash:
-                if is_str and PyUnicode_CheckExact(<object>stored):
-                    if same_str(stored, <PyObject *>key):
-                        return slot
-                elif compares_quietly(stored, <PyObject *>key):
-                    if PyObject_RichCompareBool(<object>stored, key, Py_EQ) == 1:
-                        return slot
-                else:
-                    return self.find_loudly(key, hash)
-            slot = pc_cursor_next(&cursor)
-        return PC_NIL
-
-    cdef uint32_t find_loudly(self, object key, uint32_t hash) except? 0xFFFFFFFF:
-        """``find`` where a comparison may run any code: hold the stored key, and start again if the index moved."""
-        cdef pc_cursor cursor
-        cdef uint64_t version = self.core.version
-        cdef uint32_t slot = pc_table_find(&self.core.table, &cursor, hash)
-        cdef int equal
-        while slot != PC_NIL:
-            if pc_slots_node(&self.core.slots, slot).hash == hash:
-                equal = self.compare(<object>self.at(slot).key, key)
-                if equal < 0:
-                    return PC_NIL  # with the exception set
-                if self.core.version != version:
-                    version = self.core.version
-                    slot = pc_table_find(&self.core.table, &cursor, hash)
-                    continue
-                if equal:
-                    return slot
-            slot = pc_cursor_next(&cursor)
-        return PC_NIL
-
-    cdef int compare(self, object stored, object key) noexcept:
-        """``stored == key`` without the lock; -1 with the exception set when it raises. The caller's reference to
-        ``stored`` may be the last one by then, and dies before the lock is taken again."""
-        self.unlock()
-        cdef int equal = PyObject_RichCompareBool(stored, key, Py_EQ)
-        stored = None
-        self.lock()
-        return equal
-
-    cdef uint32_t find_live(self, object key, uint32_t hash, uint64_t now) except? 0xFFFFFFFF:
-        """``find``, where an entry that has ended is put in limbo; ``now`` is 0 when nobody looked at the clock."""
-        cdef uint32_t slot = self.find(key, hash)
-        if slot != PC_NIL and now and pc_cache_expired(&self.core, slot, now):
-            pc_cache_remove(&self.core, slot, PC_CAUSE_EXPIRED)
-            return PC_NIL
-        return slot
-
-    cdef inline uint32_t hash_of(self, object key) except? 0xFFFFFFFF:
-        return pc_hash32(<uint64_t>PyObject_Hash(key), self.core.seed)
-
-    cdef uint64_t now(self) except? 0:
-        """The time in ns; one more than the clock says, so that 0 is left to mean that nobody looked."""
-        return 1 + (pc_clock_ns() if self.timer is None else timer_ns(self.timer()))
-
-    cdef inline uint64_t now_if_timed(self) except? 0:
-        return self.now() if self.core.slots.life.size else 0
+        self.plain = weigher is None and ttl is None and tti is None and on_remove is None
 
     # --- reading ---------------------------------------------------------------------------------------------
-
-    cdef object lookup(self, object key, object default):
-        """The value of a key or the default, as a use: counted, and noted by the policy."""
-        cdef uint64_t now = self.now_if_timed()
-        cdef uint32_t hash = self.hash_of(key)
-        cdef uint32_t slot
-        cdef bint left = False
-        self.lock()
-        try:
-            slot = self.find_live(key, hash, now)
-            if slot != PC_NIL:
-                self.hits += 1
-                default = <object>self.at(slot).value
-                pc_cache_hit(&self.core, slot)
-                if self.core.slots.idle.size:
-                    pc_cache_prolong(&self.core, slot, now)
-            else:
-                self.misses += 1
-                left = self.core.limbo.count != 0
-        finally:
-            self.unlock()
-        if left:
-            self.settle()
-        return default
-
-    cdef object look(self, object key, object default):
-        """The value of a key or the default, as no use."""
-        cdef uint64_t now = self.now_if_timed()
-        cdef uint32_t hash = self.hash_of(key)
-        cdef uint32_t slot
-        cdef bint left
-        self.lock()
-        try:
-            slot = self.find_live(key, hash, now)
-            if slot != PC_NIL:
-                default = <object>self.at(slot).value
-            left = self.core.limbo.count != 0
-        finally:
-            self.unlock()
-        if left:
-            self.settle()
-        return default
-
-    def get(self, key, default=None, /):
-        """Return the value of a key, or ``default``; it counts as a use.
-
-        >>> Cache().get("absent", 0)
-        0
-        """
-        return self.lookup(key, default)
-
-    def __getitem__(self, key):
-        value = self.lookup(key, MISSING)
-        if value is not MISSING:
-            return value
-        if type(self) is not Cache:
-            missing = getattr(type(self), "__missing__", None)
-            if missing is not None:
-                return missing(self, key)
-        raise KeyError(key)
-
-    def __contains__(self, key):
-        return self.look(key, MISSING) is not MISSING
-
-    def peek(self, key, default=None, /):
-        """Return the value of a key, or ``default``, without counting it as a use."""
-        return self.look(key, default)
 
     def expires_in(self, key, /):
         """Return the seconds until a key ends, or None when it never does; KeyError when it is absent."""
@@ -384,117 +174,57 @@ cdef class Cache:
 
     # --- writing ---------------------------------------------------------------------------------------------
 
-    cdef inline uint32_t weigh(self, object key, object value) except? 0:
-        return 1 if self.weigher is None else weight_of(self.weigher(key, value))
-
-    cdef uint64_t ttl_of(self, object ttl) except? 0:
-        """The ttl of an entry in ns, shortened by the jitter; 0 is none."""
-        cdef uint64_t ns = self.ttl_ns if ttl is None else duration_ns("ttl", ttl)
-        if ns and self.jitter:
-            self.draws += 1
-            ns -= <uint64_t>(ns * self.jitter * (pc_mix64(self.core.seed[0] + self.draws) / 18446744073709551616.0))
-        return ns
-
-    cdef uint64_t tti_of(self, object tti) except? 0:
-        return self.tti_ns if tti is None else duration_ns("tti", tti)
-
-    cdef int store(self, object key, object value, object ttl, object tti, bint replace) except -1:
-        """Store an entry and return 1, or return 0 when it is there and ``replace`` is false."""
-        cdef uint64_t ttl_ns = self.ttl_of(ttl), tti_ns = self.tti_of(tti)
-        cdef uint32_t weight = self.weigh(key, value)
-        cdef uint64_t now = self.now() if ttl_ns or tti_ns or self.core.slots.life.size else 0
-        cdef uint32_t hash = self.hash_of(key)
-        cdef uint32_t slot
-        cdef object held = None, old = MISSING
-        cdef bint stored = True, left = False
-        self.lock()
-        try:
-            slot = self.find_live(key, hash, now)
-            if now:
-                pc_cache_expire(&self.core, now, PC_CACHE_EXPIRY_BUDGET)
-            stored = slot == PC_NIL or replace
-            if stored:
-                check(pc_cache_reserve(&self.core, now, ttl_ns != 0, tti_ns != 0))
-                if slot == PC_NIL:
-                    slot = pc_cache_insert(&self.core, hash, weight)
-                    self.fill(slot, key, value)
-                else:
-                    held, old = <object>self.at(slot).key, self.exchange(slot, value)
-                    pc_cache_hit(&self.core, slot)
-                    pc_cache_reweigh(&self.core, slot, weight)
-                if now:
-                    self.set_life(slot, now, ttl_ns, tti_ns)
-            left = self.core.limbo.count != 0
-        finally:
-            self.unlock()
-        if left:
-            self.settle()
-        if old is not MISSING and self.on_remove is not None:
-            self.notify(held, old, "replaced")
-        return stored
-
-    cdef inline void fill(self, uint32_t slot, object key, object value) noexcept:
-        cdef entry *e = self.at(slot)
-        Py_INCREF(key)
-        Py_INCREF(value)
-        e.key, e.value = <PyObject *>key, <PyObject *>value
-
-    cdef inline object exchange(self, uint32_t slot, object value):
-        """Put a value in place of another, which is returned: its release is the caller's, after the lock."""
-        cdef object old = <object>self.at(slot).value
-        Py_INCREF(value)
-        self.at(slot).value = <PyObject *>value
-        Py_DECREF(old)  # the cache's reference; `old` holds another
-        return old
-
-    cdef inline void set_life(self, uint32_t slot, uint64_t now, uint64_t ttl, uint64_t tti) noexcept:
-        cdef uint64_t end = now + ttl if ttl else PC_NEVER
-        pc_cache_set_life(&self.core, slot, min(end, now + tti) if tti else end, tti, end)
-
-    def __setitem__(self, key, value):
-        self.store(key, value, None, None, True)
-
-    def set(self, key, value, *, ttl=None, tti=None):
-        """Store a value; ``ttl`` and ``tti``, in seconds, replace the cache's own for this entry.
+    def set(self, key, value, *, ttl=None, tti=None, tags=None):
+        """Store a value; ``ttl`` and ``tti``, in seconds, replace the cache's own for this entry. ``tags`` are hashable
+        names by which ``invalidate_tags`` reaches it.
 
         >>> cache = Cache()
         >>> cache.set("session", 7, ttl=60)
         >>> 59 < cache.expires_in("session") <= 60
         True
         """
-        self.store(key, value, ttl, tti, True)
+        if ttl is None and tti is None and tags is None:
+            self.put(key, value)
+        else:
+            self.store(key, value, ttl, tti, self.label_of(tags), True)
 
-    def set_many(self, items, *, ttl=None, tti=None):
+    def set_many(self, items, *, ttl=None, tti=None, tags=None):
         """Store all items of a mapping or of an iterable of pairs."""
         for key, value in pairs_of(items):
-            self.store(key, value, ttl, tti, True)
+            self.store(key, value, ttl, tti, self.label_of(tags), True)
 
-    def add(self, key, value, *, ttl=None, tti=None):
+    def add(self, key, value, *, ttl=None, tti=None, tags=None):
         """Store a value only if the key is absent; say whether it was stored."""
-        return bool(self.store(key, value, ttl, tti, False))
+        return bool(self.store(key, value, ttl, tti, self.label_of(tags), False))
 
     def setdefault(self, key, default=None, /):
         """Return the value of a key, after storing ``default`` if it is absent."""
         value = self.lookup(key, MISSING)
         if value is not MISSING:
             return value
-        self.store(key, default, None, None, False)
+        self.store(key, default, None, None, None, False)
         return self.look(key, default)
 
-    def get_or_set(self, key, factory, *, ttl=None, tti=None):
-        """Return the value of a key, or store and return what ``factory()`` gives; what it raises is not stored."""
+    def get_or_set(self, key, factory, *, ttl=None, tti=None, tags=None):
+        """Return the value of a key, or store and return what ``factory()`` gives; what it raises is not stored.
+
+        What invalidates one of ``tags`` while the factory runs makes its value invalid, too.
+        """
         value = self.lookup(key, MISSING)
         if value is MISSING:
+            label = self.label_of(tags)
             value = factory()
-            self.store(key, value, ttl, tti, True)
+            self.store(key, value, ttl, tti, label, True)
         return value
 
-    async def aget_or_set(self, key, factory, *, ttl=None, tti=None):
+    async def aget_or_set(self, key, factory, *, ttl=None, tti=None, tags=None):
         """``get_or_set`` for a factory that returns an awaitable."""
-        value = self.get(key, MISSING)
+        cdef Label label
+        value = self.lookup(key, MISSING)
         if value is MISSING:
+            label = self.label_of(tags)
             value = await factory()
-            self.set(key, value, ttl=ttl, tti=tti)
+            self.store(key, value, ttl, tti, label, True)
         return value
 
     def touch(self, key, *, ttl=None, tti=None):
@@ -517,81 +247,11 @@ cdef class Cache:
     def update(self, other=(), /, **kwargs):
         """Store all items of a mapping or of an iterable of pairs."""
         for key, value in pairs_of(other):
-            self.store(key, value, None, None, True)
+            self.put(key, value)
         for key, value in kwargs.items():
-            self.store(key, value, None, None, True)
+            self.put(key, value)
 
     # --- leaving ---------------------------------------------------------------------------------------------
-
-    cdef void settle(self) noexcept:
-        """Empty limbo: release what left, and tell the listener. Each round leaves everything consistent.
-
-        What a finalizer or a listener makes leave is left to the loop that called it, or a thousand victims whose
-        finalizers use the cache would be a thousand calls deep.
-        """
-        cdef unsigned long thread = PyThread_get_thread_ident()
-        cdef pc_cause cause = PC_CAUSE_SIZE
-        cdef uint32_t slot = 0
-        cdef object key = None, value = None
-        self.lock()
-        cdef bint nested = self.settler == thread
-        self.settler = thread
-        self.unlock()
-        while slot != PC_NIL and not nested:
-            key = value = None  # what the last round released dies here, between two whole steps
-            self.lock()
-            slot = pc_cache_collect(&self.core, &cause)
-            if slot != PC_NIL:
-                key, value = <object>self.at(slot).key, <object>self.at(slot).value
-                Py_DECREF(key)  # the slot's references; key and value hold others
-                Py_DECREF(value)
-                pc_slots_give(&self.core.slots, slot)
-                self.account(cause)
-            elif self.settler == thread:  # another thread's note of itself stays: it is still at work
-                self.settler = 0
-            self.unlock()
-            if slot != PC_NIL and self.on_remove is not None and cause != PC_CAUSE_REJECTED:
-                self.notify(key, value, CAUSES[<int>cause])
-
-    cdef void account(self, pc_cause cause) noexcept:
-        if cause == PC_CAUSE_SIZE:
-            self.evictions += 1
-        elif cause == PC_CAUSE_EXPIRED:
-            self.expirations += 1
-        elif cause == PC_CAUSE_REJECTED:
-            self.rejections += 1
-
-    cdef void notify(self, object key, object value, object cause) noexcept:
-        """Call the listener; what it raises goes to ``sys.unraisablehook`` and never to whoever used the cache."""
-        self.on_remove(key, value, cause)
-
-    cdef object take(self, object key, object default):
-        """Remove a key and return its value, or ``default``."""
-        cdef uint64_t now = self.now_if_timed()
-        cdef uint32_t hash = self.hash_of(key)
-        cdef uint32_t slot
-        self.lock()
-        try:
-            slot = self.find_live(key, hash, now)
-            if slot != PC_NIL:
-                default = <object>self.at(slot).value
-                pc_cache_remove(&self.core, slot, PC_CAUSE_EXPLICIT)
-        finally:
-            self.unlock()
-        self.settle()
-        return default
-
-    def delete(self, key, /):
-        """Remove a key; say whether it was there.
-
-        >>> Cache().delete("absent")
-        False
-        """
-        return self.take(key, MISSING) is not MISSING
-
-    def __delitem__(self, key):
-        if self.take(key, MISSING) is MISSING:
-            raise KeyError(key)
 
     def pop(self, key, default=MISSING, /):
         """Remove a key and return its value, or ``default``; without one raise KeyError."""
@@ -610,7 +270,7 @@ cdef class Cache:
         walk = pc_policy_walk_from(&self.core.policy, False)
         slot = pc_policy_walk_next(&self.core.policy, &walk)
         if slot != PC_NIL:
-            key, value = <object>self.at(slot).key, <object>self.at(slot).value
+            key, value = <object>self.at(slot).key, <object>value_of(self.at(slot).value)
             pc_cache_remove(&self.core, slot, PC_CAUSE_EXPLICIT)
         self.unlock()
         self.settle()
@@ -618,33 +278,45 @@ cdef class Cache:
             raise KeyError("the cache is empty")
         return key, value
 
-    def clear(self):
-        """Remove all entries, in one step: what their release runs finds an empty cache."""
-        cdef pc_slots gone
-        self.lock()
-        pc_cache_detach(&self.core, &gone)
-        self.unlock()
-        self.release(&gone)
-
-    cdef void release(self, pc_slots *gone) noexcept:
-        """Release the entries of detached slots and tell the listener of each."""
-        cdef uint32_t slot
-        for slot in range(gone.used if self.on_remove is not None else 0):
-            if payload(gone, slot).key != NULL:
-                self.notify(<object>payload(gone, slot).key, <object>payload(gone, slot).value, "explicit")
-        drop(gone)
+    def delete_many(self, keys, /):
+        """Remove many keys; return how many of them were there."""
+        cdef Py_ssize_t removed = 0
+        for key in keys:
+            removed += self.take(key, MISSING) is not MISSING
+        return removed
 
     def expire(self):
-        """Remove what has ended and return how many entries that were."""
-        cdef uint64_t now = self.now_if_timed(), before = self.expirations
+        """Remove what has ended or was invalidated, and return how many entries that were."""
+        cdef uint64_t now = self.now_if_timed(), before = self.expirations + self.invalidations
         cdef uint32_t slot
+        if not now and self.tags is None:
+            return 0
         self.lock()
-        for slot in range(self.core.slots.used if now else 0):
-            if pc_cache_holds(&self.core, slot) and pc_cache_expired(&self.core, slot, now):
-                pc_cache_remove(&self.core, slot, PC_CAUSE_EXPIRED)
+        for slot in range(self.core.slots.used):
+            if pc_cache_holds(&self.core, slot):
+                self.live(slot, now)
         self.unlock()
         self.settle()
-        return self.expirations - before
+        return self.expirations + self.invalidations - before
+
+    def invalidate_tags(self, *tags):
+        """Make all entries invalid that bear one of these tags: they are absent from now on.
+
+        It costs the same for one entry and for a million: what became invalid leaves when it is next looked at, at
+        the latest when its turn comes to be evicted.
+
+        >>> cache = Cache()
+        >>> cache.set("ada", 1, tags=["users"])
+        >>> cache.invalidate_tags("users")
+        >>> "ada" in cache, cache.explain("ada").state
+        (False, 'invalidated')
+        """
+        cdef list known
+        if self.tags is not None:
+            known = self.tags.named(tags)
+            self.lock()
+            self.tags.invalidate(known)
+            self.unlock()
 
     def resize(self, capacity):
         """Change the bound (entries, weight or bytes, whichever the cache has), evicting at once what is too much."""
@@ -657,18 +329,6 @@ cdef class Cache:
         check(status)
 
     # --- looking around --------------------------------------------------------------------------------------
-
-    cdef uint32_t count(self) noexcept:
-        self.lock()
-        cdef uint32_t count = pc_cache_count(&self.core)
-        self.unlock()
-        return count
-
-    def __len__(self):
-        return self.count()
-
-    def __bool__(self):
-        return self.count() != 0
 
     def __iter__(self):
         return iterate(self, KEYS)
@@ -742,7 +402,7 @@ cdef class Cache:
 
     def reset_stats(self):
         """Set the counts to zero."""
-        self.hits = self.misses = self.evictions = self.expirations = self.rejections = 0
+        self.hits = self.misses = self.evictions = self.expirations = self.rejections = self.invalidations = 0
 
     # --- the policy ------------------------------------------------------------------------------------------
 
@@ -761,44 +421,15 @@ cdef class Cache:
 
     def policy_state(self):
         """Return why the policy does what it does, as a ``PolicyState``."""
-        cdef pc_policy_state state
-        self.lock()
-        state = pc_policy_explain(&self.core.policy)
-        self.unlock()
-        duel = state.sample_rate != 0
-        return PolicyState(
-            policy=self.policy, arm=ARMS[state.arm], window=state.window_weight, window_room=state.window_room,
-            main=state.main_weight, pinned=state.pinned_count, misses=state.clock, switches=state.switches,
-            sample_rate=state.sample_rate,
-            hits={arm: state.hits[i] for i, arm in enumerate(ARMS)} if duel else {},
-            discord={arm: state.discord[i] for i, arm in enumerate(ARMS)} if duel else {},
-        )
+        return policy_state(self)
 
     def hottest(self, n):
         """Return the up to ``n`` keys that would be evicted last, hottest first."""
-        return self.ranked(n, True)
+        return ranked(self, n, True)
 
     def coldest(self, n):
         """Return the up to ``n`` keys that would be evicted first, coldest first."""
-        return self.ranked(n, False)
-
-    cdef list ranked(self, uint32_t n, bint hottest_first):
-        cdef list keys = []
-        cdef uint64_t now = self.now()
-        cdef uint32_t slot
-        cdef pc_policy_walk walk
-        self.lock()
-        try:
-            walk = pc_policy_walk_from(&self.core.policy, hottest_first)
-            while len(keys) < n:
-                slot = pc_policy_walk_next(&self.core.policy, &walk)
-                if slot == PC_NIL:
-                    break
-                if not pc_cache_expired(&self.core, slot, now):
-                    keys.append(<object>self.at(slot).key)  # appending runs no collection
-        finally:
-            self.unlock()
-        return keys
+        return ranked(self, n, False)
 
     def explain(self, key, /):
         """Return what became of a key, as an ``Explanation``, as far as the cache remembers.
@@ -808,28 +439,7 @@ cdef class Cache:
         >>> cache.explain("a").state, cache.explain("b").state, cache.explain("c").state
         ('evicted', 'present', 'unknown')
         """
-        cdef uint64_t now = self.now(), deadline = PC_NEVER
-        cdef uint32_t hash = self.hash_of(key), age = PC_NIL
-        cdef uint32_t slot
-        cdef pc_cause cause = PC_CAUSE_SIZE
-        cdef bint departed = False
-        self.lock()
-        try:
-            slot = self.find_live(key, hash, now)
-            if slot != PC_NIL and pc_cache_timed(&self.core, slot):
-                deadline = pc_slots_life(&self.core.slots, slot).deadline
-            departed = pc_cache_departure(&self.core, hash, &cause)
-            age = pc_policy_ghost_age(&self.core.policy, hash)
-            frequency = pc_policy_frequency(&self.core.policy, hash)
-        finally:
-            self.unlock()
-        self.settle()
-        if slot != PC_NIL:
-            left = None if deadline == PC_NEVER else (deadline - now) / <double>PC_SECOND
-            return Explanation("present", frequency, None, left)
-        known = ("evicted", "expired", "removed", "rejected")[<int>cause] if departed else "unknown"
-        state = "evicted" if age != PC_NIL and not departed else known
-        return Explanation(state, frequency, None if age == PC_NIL else age, None)
+        return explain(self, key)
 
     # --- copying ---------------------------------------------------------------------------------------------
 
@@ -849,87 +459,16 @@ cdef class Cache:
             "ttl": self.ttl_ns / 1e9 or None, "tti": self.tti_ns / 1e9 or None, "jitter": self.jitter,
             "timer": self.timer, "on_remove": self.on_remove,
         }
-        return arguments, self.saved(), getattr(self, "__dict__", None)
-
-    cdef list saved(self):
-        cdef list slots = [], entries = []
-        cdef uint64_t now = self.now(), version
-        cdef uint32_t slot
-        cdef pc_policy_walk walk
-        self.lock()
-        try:
-            version = self.core.version
-            walk = pc_policy_walk_from(&self.core.policy, False)
-            slot = pc_policy_walk_next(&self.core.policy, &walk)
-            while slot != PC_NIL:
-                slots.append(slot)  # ints: no collection can run before the walk is over
-                slot = pc_policy_walk_next(&self.core.policy, &walk)
-        finally:
-            self.unlock()
-        for slot in slots:
-            entry_of_slot = self.saved_entry(slot, now, version)
-            if entry_of_slot is not None:
-                entries.append(entry_of_slot)
-        return entries
-
-    cdef tuple saved_entry(self, uint32_t slot, uint64_t now, uint64_t version):
-        """One entry as ``restore`` takes it, or None when it has ended."""
-        cdef object key = None, value = None
-        cdef uint64_t deadline = PC_NEVER, grant = 0, end = PC_NEVER
-        cdef uint32_t hash = 0, weight = 1
-        cdef unsigned int queue = 0, frequency = 0
-        self.lock()
-        cdef bint same = self.core.version == version
-        if same:
-            key, value = <object>self.at(slot).key, <object>self.at(slot).value
-            queue = pc_slots_node(&self.core.slots, slot).queue
-            hash = pc_slots_node(&self.core.slots, slot).hash
-            frequency = pc_policy_frequency(&self.core.policy, hash)
-            if self.core.slots.weight.size:
-                weight = pc_slots_weight(&self.core.slots, slot)[0]
-            if pc_cache_timed(&self.core, slot):
-                deadline = end = pc_slots_life(&self.core.slots, slot).deadline
-                if self.core.slots.idle.size and pc_slots_idle(&self.core.slots, slot).grant:
-                    grant, end = pc_slots_idle(&self.core.slots, slot).grant, pc_slots_idle(&self.core.slots, slot).end
-        self.unlock()
-        if not same:
-            raise RuntimeError("cache changed while it was copied")
-        if deadline <= now:
-            return None
-        return (key, value, weight, queue, frequency, None if deadline == PC_NEVER else deadline - now, grant,
-                None if end == PC_NEVER else end - now)
+        return arguments, saved(self), getattr(self, "__dict__", None)
 
     def __setstate__(self, state):
         arguments, entries, attributes = state
         Cache.__init__(self, **arguments)
         cdef uint64_t now = self.now()
-        for saved in entries:
-            self.restore(saved, now)
+        for entry in entries:
+            restore(self, entry, now)
         if attributes:
             self.__dict__.update(attributes)
-
-    cdef int restore(self, tuple saved, uint64_t now) except -1:
-        cdef object key, value
-        cdef uint32_t weight
-        cdef uint8_t queue
-        cdef unsigned int frequency
-        cdef uint64_t grant
-        key, value, weight, queue, frequency, remaining, grant, rest = saved
-        cdef uint64_t deadline = PC_NEVER if remaining is None else now + <uint64_t>remaining
-        cdef uint64_t end = PC_NEVER if rest is None else now + <uint64_t>rest
-        cdef uint32_t hash = self.hash_of(key)
-        cdef uint32_t slot
-        self.lock()
-        try:
-            if self.find(key, hash) == PC_NIL:  # else two keys have become equal
-                check(pc_cache_reserve(&self.core, now, deadline != PC_NEVER, grant != 0))
-                slot = pc_cache_restore(&self.core, hash, weight, queue, frequency)
-                self.fill(slot, key, value)
-                pc_cache_set_life(&self.core, slot, deadline, grant, end)
-        finally:
-            self.unlock()
-        self.settle()
-        return 0
 
     def _check(self):
         """Verify every invariant of the structure, O(n); AssertionError when one does not hold."""
@@ -944,100 +483,12 @@ cdef class Cache:
             self.unlock()
 
 
-# --- iteration -----------------------------------------------------------------------------------------------
-
-cdef enum:
-    KEYS, VALUES, ITEMS
-
-
-cdef CacheIterator iterate(Cache cache, int kind):
-    cdef CacheIterator it = CacheIterator.__new__(CacheIterator)
-    it.cache, it.kind, it.changes = cache, kind, cache.core.changes
-    return it
-
-
-@cython.final
-@cython.auto_pickle(False)
-cdef class CacheIterator:
-    """Iterates over a cache in slot order; RuntimeError when the set of keys changed, expiry aside."""
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        cdef Cache cache = self.cache
-        cdef object key = None, value = None
-        cdef bint changed = False, found = False
-        if cache is None:
-            raise StopIteration
-        cdef uint64_t now = cache.now_if_timed()
-        cache.lock()
-        changed = cache.core.changes != self.changes
-        while not changed and not found and self.slot < cache.core.slots.used:
-            found = pc_cache_holds(&cache.core, self.slot) and not pc_cache_expired(&cache.core, self.slot, now)
-            if found:
-                key, value = <object>cache.at(self.slot).key, <object>cache.at(self.slot).value
-            self.slot += 1
-        cache.unlock()
-        if changed:
-            raise RuntimeError("cache changed during iteration")
-        if not found:
-            self.cache = None
-            raise StopIteration
-        return key if self.kind == KEYS else value if self.kind == VALUES else (key, value)
-
-
 MutableMapping.register(Cache)
 
-
-# --- garbage collection --------------------------------------------------------------------------------------
-#
-# Cython generates tp_traverse and tp_clear from the declared attributes and cannot see references in C arrays
-# (cython #2737). Both slots are replaced here, once, at import; each chains to the generated one.
-
-cdef inline entry *payload(pc_slots *slots, uint32_t slot) noexcept:
-    return <entry *>pc_slots_payload(slots, slot)
-
-
-cdef void drop(pc_slots *gone) noexcept:
-    """Release the references of detached slots, then the slots."""
-    cdef uint32_t slot
-    cdef entry *e
-    for slot in range(gone.used):
-        e = payload(gone, slot)
-        if e.key != NULL:
-            Py_DECREF(<object>e.key)
-            Py_DECREF(<object>e.value)
-    pc_slots_destroy(gone)
-
-
-cdef traverseproc generated_traverse
-cdef inquiry generated_clear
-
-
-cdef int traverse(PyObject *self, visitproc visit, void *arg) noexcept:
-    cdef pc_slots *slots = &(<Cache>self).core.slots
-    cdef uint32_t slot
-    cdef entry *e
-    cdef int stop
-    for slot in range(slots.used):
-        e = payload(slots, slot)
-        if e.key != NULL:
-            stop = visit(e.key, arg) or visit(e.value, arg)
-            if stop:
-                return stop
-    return generated_traverse(self, visit, arg)
-
-
-cdef int clear(PyObject *self) noexcept:
-    cdef pc_slots gone
-    pc_cache_detach(&(<Cache>self).core, &gone)  # everything is detached before the first DECREF
-    drop(&gone)
-    return generated_clear(self)
-
-
+# Cache adds no references to those of the engine. What Cython generates for it would call the engine's functions,
+# but its destructor without the trashcan: that has to be the outermost one.
 cdef PyTypeObject *cache_type = <PyTypeObject *>Cache
-generated_traverse = cache_type.tp_traverse
-generated_clear = cache_type.tp_clear
-cache_type.tp_traverse = traverse
-cache_type.tp_clear = clear
+cdef PyTypeObject *engine_type = <PyTypeObject *>CacheEngine
+cache_type.tp_dealloc = engine_type.tp_dealloc
+cache_type.tp_traverse = engine_type.tp_traverse
+cache_type.tp_clear = engine_type.tp_clear

@@ -7,7 +7,9 @@ cdef extern from "Python.h":
     ctypedef int (*visitproc)(PyObject *object, void *arg) noexcept
     ctypedef int (*traverseproc)(PyObject *self, visitproc visit, void *arg) noexcept
     ctypedef int (*inquiry)(PyObject *self) noexcept
+    ctypedef void (*destructor)(PyObject *self) noexcept
 
     ctypedef struct PyTypeObject:
         traverseproc tp_traverse
         inquiry tp_clear
+        destructor tp_dealloc

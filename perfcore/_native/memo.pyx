@@ -2,7 +2,7 @@
 
 The way of a call is written without Cython's references and exceptions: ``PyObject *`` is counted by hand, NULL says
 that an exception is set. So a hit touches no count but the value's, and what the function raises has no frame of ours
-in its traceback. The rules of cache.pyx hold: arguments are hashed before the search, compared quietly under the lock,
+in its traceback. The rules of engine.pyx hold: arguments are hashed before the search, compared quietly under the lock,
 and loudly without it; what leaves is released after the last change.
 """
 
@@ -17,10 +17,12 @@ from perfcore._native.c.clock cimport PC_SECOND, pc_clock_ns
 from perfcore._native.c.slots cimport *
 from perfcore._native.cache cimport Cache
 from perfcore._native.call cimport *
+from perfcore._native.engine cimport FAILED
 from perfcore._native.lock cimport pc_lock_acquire, pc_lock_release
 from perfcore._native.ready cimport Ready
-from perfcore._native.search cimport FAILED, entry_at, request, search, time_left
+from perfcore._native.search cimport entry_at, request, search, time_left
 from perfcore._native.slots cimport pc_type_vectorcall, vectorcallfunc
+from perfcore._native.tags cimport is_label, is_stale, value_of
 
 from perfcore._native.keys import KEYWORDS, hashes_agree, key_of
 from perfcore.types import CacheInfo
@@ -207,6 +209,7 @@ cdef uint64_t ask_timer(Cache cache) except 0:
 
 cdef inline PyObject *look_up(Memo self, request *r) noexcept:
     cdef pc_cache *core = &self.cache.core
+    cdef PyObject *held
     cdef PyObject *value
     cdef uint64_t left = PC_NEVER
     pc_lock_acquire(&self.cache.mutex)
@@ -218,7 +221,11 @@ cdef inline PyObject *look_up(Memo self, request *r) noexcept:
         if left == 0:
             pc_cache_remove(core, slot, PC_CAUSE_EXPIRED)
             return missed(self, r, PC_NIL)
-    value = pc_new_ref(entry_at(core, slot).value)
+    held = entry_at(core, slot).value
+    if is_label(held) and is_stale(held):
+        pc_cache_remove(core, slot, PC_CAUSE_INVALIDATED)
+        return missed(self, r, PC_NIL)
+    value = pc_new_ref(value_of(held))
     self.hits += 1
     self.cache.hits += 1
     pc_cache_hit(core, slot)
@@ -315,7 +322,7 @@ cdef inline bint keep(Memo self, request *r, PyObject *key, PyObject *value) noe
 
 
 cdef int store_anyhow(Cache cache, PyObject *key, PyObject *value) except -1:
-    cache.store(<object>key, <object>value, None, None, False)
+    cache.store(<object>key, <object>value, None, None, None, False)
     return 0
 
 

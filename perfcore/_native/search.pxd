@@ -1,4 +1,4 @@
-# Finding the entry of a call in a Cache, by the rules of cache.pyx: with the lock held, quietly as far as possible;
+# Finding the entry of a call in a Cache, by the rules of engine.pyx: with the lock held, quietly as far as possible;
 # where a comparison may run any code, without the lock, and again from the start if the index moved meanwhile.
 # References are counted by hand, as in call.pxd.
 from cpython.ref cimport PyObject
@@ -8,13 +8,10 @@ from perfcore._native.c.base cimport PC_NIL
 from perfcore._native.c.cache cimport PC_NEVER, pc_cache
 from perfcore._native.c.slots cimport pc_slots_idle, pc_slots_life, pc_slots_node, pc_slots_payload
 from perfcore._native.c.table cimport pc_cursor, pc_cursor_next, pc_table_find
-from perfcore._native.cache cimport Cache, entry
+from perfcore._native.cache cimport Cache
 from perfcore._native.call cimport LOUD, call_matches, decref, pc_call, pc_new_ref, same, same_loudly
+from perfcore._native.engine cimport FAILED, entry
 from perfcore._native.lock cimport pc_lock_acquire, pc_lock_release
-
-
-cdef enum:
-    FAILED = 0xFFFFFFFE  # of a search: no slot, but an exception that is set
 
 
 # What is known of a call; what it points to belongs to the caller, but for `made`.
@@ -53,13 +50,9 @@ cdef inline uint32_t search_key(Cache cache, request *r) noexcept:
             if verdict == 1:
                 return slot
             if verdict == LOUD:
-                return (<uint32_t (*)(Cache, PyObject *, uint32_t) noexcept>find_anyhow)(cache, r.key, r.hash)
+                return cache.seek_loudly(<object>r.key, r.hash)
         slot = pc_cursor_next(&cursor)
     return PC_NIL
-
-
-cdef inline uint32_t find_anyhow(Cache cache, PyObject *key, uint32_t hash) except 0xFFFFFFFE:
-    return cache.find(<object>key, hash)
 
 
 cdef inline uint32_t search_call(Cache cache, request *r) noexcept:

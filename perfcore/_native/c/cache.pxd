@@ -16,6 +16,7 @@ cdef extern from "cache.h" nogil:
         PC_CAUSE_EXPIRED
         PC_CAUSE_EXPLICIT
         PC_CAUSE_REJECTED
+        PC_CAUSE_INVALIDATED
 
     ctypedef struct pc_list:
         uint32_t count

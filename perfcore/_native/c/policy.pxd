@@ -28,7 +28,8 @@ cdef extern from "policy.h" nogil:
 
     void pc_policy_catch_up(pc_policy *p)
     void pc_policy_prefetch(const pc_policy *p, uint32_t hash)
-    unsigned int pc_policy_frequency(const pc_policy *p, uint32_t hash)
+    unsigned int pc_policy_frequency(const pc_policy *p, uint32_t slot)
+    unsigned int pc_policy_absent_frequency(const pc_policy *p, uint32_t hash)
     uint32_t pc_policy_ghost_age(const pc_policy *p, uint32_t hash)
     pc_policy_walk pc_policy_walk_from(pc_policy *p, bint hottest_first)
     uint32_t pc_policy_walk_next(const pc_policy *p, pc_policy_walk *walk)
