@@ -13,8 +13,6 @@ from datetime import timedelta
 from types import GenericAlias
 from typing import Any, Literal, Protocol, Self, TypeAlias, TypeVar, overload
 
-from typing_extensions import disjoint_base
-
 from perfcore.types import CacheStats as CacheStats
 from perfcore.types import Explanation, PolicyState
 
@@ -31,7 +29,6 @@ class _Keyed(Protocol[_K, _V_co]):
     def keys(self) -> Iterable[_K]: ...
     def __getitem__(self, key: _K, /) -> _V_co: ...
 
-@disjoint_base
 class Cache(MutableMapping[_K, _V]):
     def __init__(
         self,

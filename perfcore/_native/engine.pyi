@@ -1,14 +1,11 @@
-from typing import Any, TypeVar, overload
+from typing import Any
 
 from typing_extensions import disjoint_base
 
 __all__ = ["CacheEngine"]
 
-_T = TypeVar("_T")
-
 @disjoint_base
 class CacheEngine:
-    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
     def __getitem__(self, key: Any, /) -> Any: ...
     def __setitem__(self, key: Any, value: Any, /) -> None: ...
     def __delitem__(self, key: Any, /) -> None: ...
