@@ -9,7 +9,8 @@ from perfcore._version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from perfcore.cache import Cache, DiskCache
+    from perfcore.cache import Cache, DiskCache, cached, cached_method
+    from perfcore.compat.async_lru import alru_cache
     from perfcore.compat.functools import lru_cache
     from perfcore.config import PerformanceConfig
     from perfcore.errors import CodecError, ConfigError, MissingExtraError, PerfcoreError
@@ -28,6 +29,9 @@ __all__ = [
     "PerformanceManager",
     "SimulationResult",
     "__version__",
+    "alru_cache",
+    "cached",
+    "cached_method",
     "lru_cache",
     "optimize_for_performance",
     "simulate",
@@ -36,7 +40,8 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
-        "perfcore.cache": ["Cache", "DiskCache"],
+        "perfcore.cache": ["Cache", "DiskCache", "cached", "cached_method"],
+        "perfcore.compat.async_lru": ["alru_cache"],
         "perfcore.compat.functools": ["lru_cache"],
         "perfcore.config": ["PerformanceConfig"],
         "perfcore.errors": ["CodecError", "ConfigError", "MissingExtraError", "PerfcoreError"],

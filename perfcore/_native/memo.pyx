@@ -62,7 +62,7 @@ cdef class Held:
 @cython.auto_pickle(False)
 cdef class Memo:
     """Memo(function, cache, miss=None, *, key=None, typed=False, skip=0, review=None, margin=0, finish=None,
-    awaitable=False, unhashable=None)
+    awaitable=False, unhashable=None, bind=None)
 
     A function whose results are looked up in a :class:`Cache`, natively; ``memo.pyi`` tells the way of a call.
 
@@ -75,7 +75,7 @@ cdef class Memo:
     cdef vectorcallfunc vectorcall
     cdef readonly Cache cache
     cdef readonly object function
-    cdef object miss, key, review, finish, unhashable  # None where there is none
+    cdef object miss, key, review, finish, unhashable, bind  # None where there is none
     cdef Py_ssize_t skip
     cdef bint typed, awaitable, plain                  # plain: a hit is its value
     cdef uint64_t margin
@@ -84,7 +84,7 @@ cdef class Memo:
     cdef object __weakref__
 
     def __cinit__(self, function, Cache cache not None, miss=None, *, key=None, bint typed=False, Py_ssize_t skip=0,
-                  review=None, margin=0, finish=None, bint awaitable=False, unhashable=None):
+                  review=None, margin=0, finish=None, bint awaitable=False, unhashable=None, bind=None):
         if not callable(function):
             raise TypeError(f"function must be callable, not {type(function).__name__}")
         if skip < 0:
@@ -95,6 +95,7 @@ cdef class Memo:
         self.review = optional_callable("review", review)
         self.finish = optional_callable("finish", finish)
         self.unhashable = optional_callable("unhashable", unhashable)
+        self.bind = optional_callable("bind", bind)
         self.margin = 0 if margin == 0 else duration_ns("margin", margin)
         if self.margin and review is None:
             raise ValueError("margin needs review")
@@ -106,7 +107,9 @@ cdef class Memo:
         return PyVectorcall_Call(self, args, kwargs)
 
     def __get__(self, instance, owner):
-        return self if instance is None else PyMethod_New(self, instance)
+        if instance is None:
+            return self
+        return PyMethod_New(self, instance) if self.bind is None else self.bind(self, instance)
 
     def __reduce__(self):
         return self.__qualname__

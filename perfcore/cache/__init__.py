@@ -7,8 +7,21 @@ if TYPE_CHECKING:
     from perfcore._native.cache import Cache, CacheStats
     from perfcore.cache import codec
     from perfcore.cache.disk import DiskCache
+    from perfcore.cache.functions.decorator import cached
+    from perfcore.cache.functions.methods import cached_method
+    from perfcore.cache.functions.typed import CachedFunction
+    from perfcore.types import CacheInfo
 
-__all__ = ["Cache", "CacheStats", "DiskCache", "codec"]
+__all__ = [
+    "Cache",
+    "CacheInfo",
+    "CacheStats",
+    "CachedFunction",
+    "DiskCache",
+    "cached",
+    "cached_method",
+    "codec",
+]
 
 __getattr__, __dir__ = lazy(
     __name__,
@@ -16,5 +29,9 @@ __getattr__, __dir__ = lazy(
         "perfcore.cache": ["codec"],
         "perfcore._native.cache": ["Cache", "CacheStats"],
         "perfcore.cache.disk": ["DiskCache"],
+        "perfcore.cache.functions.decorator": ["cached"],
+        "perfcore.cache.functions.methods": ["cached_method"],
+        "perfcore.cache.functions.typed": ["CachedFunction"],
+        "perfcore.types": ["CacheInfo"],
     },
 )
