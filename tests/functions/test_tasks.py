@@ -299,7 +299,7 @@ def test_a_loop_that_is_shut_down_cancels_its_call_and_another_takes_over():
 @given(st.integers(0, 2**32), st.integers(2, 8), st.integers(1, 3), st.integers(1, 2))
 @settings(max_examples=effort(25))
 def test_whatever_happens_every_task_ends_with_an_answer_or_its_cancellation(seed, tasks, keys, loops):
-    """Tasks of several loops call, are cancelled, invalidate and refresh; the function returns, raises, recurses."""
+    """Tasks of several loops call, are cancelled, invalidate and refresh; the function does all it can."""
     chance = random.Random(seed)
     made, lock = set(), threading.Lock()
 
