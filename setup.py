@@ -59,6 +59,7 @@ EXTENSIONS = {
     "cache": CACHE,
     "keys": (),
     "memo": CACHE,
+    "plain": (),
     "ready": (),
     "simulate": (
         "alloc",

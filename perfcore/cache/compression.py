@@ -1,11 +1,12 @@
 """Zstandard for stored payloads: what to compress, how hard, and with which dictionary.
 
 ``on`` compresses everything that gets smaller; ``adaptive`` leaves alone what is small or hardly shrinks,
-works less hard while writes pile up, and learns a dictionary when many payloads are small.
+works less hard the more writes pile up, and learns a dictionary when many payloads are small.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import Literal
@@ -15,9 +16,11 @@ import zstandard
 from perfcore.cache.dictionary import Dictionary, Trainer
 from perfcore.errors import CodecError
 
-__all__ = ["Compression", "Mode", "Shrunk"]
+__all__ = ["Compression", "Load", "Mode", "Shrunk"]
 
 Mode = Literal["adaptive", "on", "off"]
+#: How hard the writer is pressed: at leisure, behind, or with somebody waiting.
+Load = Literal[0, 1, 2]
 
 #: Below this a frame's own header and the reader's call cost more than the bytes saved.
 _FLOOR = 96
@@ -29,6 +32,12 @@ _PROBED, _SAMPLE = 64 * 1024, 4096
 _DICTIONARY_LIMIT = 32 * 1024
 #: A block of at most 128 KB takes at least 3 bytes, so no frame can hold more than this many times its size.
 _MAX_RATIO = 1 << 16
+
+#: zstd's levels by load. The last, for payloads that are not small, takes half the time of level 1, and what
+#: it stores is a third larger; small ones keep the dictionary, by which they gain more.
+_LEVELS, _FASTEST, _SMALL = (3, 1, 1), -3, 2048
+#: A batch of this many bytes is worth a thread for each of up to four processors.
+_SHARED, _THREADS = 256 * 1024, min(4, os.cpu_count() or 1)
 
 #: A compressed payload and the number of its dictionary, or None for a payload that is stored as it is.
 Shrunk = tuple[bytes, int] | None
@@ -58,28 +67,26 @@ class Compression:
         self._current = 0
         self._training_due = False
 
-    def shrink(self, payload: bytes, mode: str, *, hurried: bool = False) -> Shrunk:
-        """Compress ``payload``; ``hurried`` trades size for speed."""
-        number = self._plan(payload, mode)
-        if number is None:
+    def shrink(self, payload: bytes, mode: str, load: Load = 0) -> Shrunk:
+        """Compress ``payload``; ``load`` trades size for speed."""
+        plan = self._plan(payload, mode, load)
+        if plan is None:
             return None
-        packed = self._compressor(_level(mode, hurried), number).compress(payload)
-        return self._verdict(payload, packed, mode, number)
+        return self._verdict(payload, self._compressor(*plan).compress(payload), mode, plan[1])
 
-    def shrink_many(self, payloads: Sequence[bytes], mode: str, *, hurried: bool = False) -> list[Shrunk]:
+    def shrink_many(self, payloads: Sequence[bytes], mode: str, load: Load = 0) -> list[Shrunk]:
         """Compress ``payloads`` in one call that needs no GIL.
 
         With a call for each, the writer would hold the GIL as good as always, and the thread whose writes
         these are would hardly run meanwhile.
         """
-        plans = [self._plan(payload, mode) for payload in payloads]
+        plans = [self._plan(payload, mode, load) for payload in payloads]
         shrunk: list[Shrunk] = [None] * len(payloads)
-        for number in {number for number in plans if number is not None}:
-            places = [place for place, planned in enumerate(plans) if planned == number]
-            compressor = self._compressor(_level(mode, hurried), number)
-            packed = _compress(compressor, [payloads[place] for place in places])
+        for plan in {plan for plan in plans if plan is not None}:
+            places = [place for place, planned in enumerate(plans) if planned == plan]
+            packed = _compress(self._compressor(*plan), [payloads[place] for place in places])
             for place, result in zip(places, packed, strict=True):
-                shrunk[place] = self._verdict(payloads[place], result, mode, number)
+                shrunk[place] = self._verdict(payloads[place], result, mode, plan[1])
         return shrunk
 
     def _verdict(self, payload: bytes, packed: bytes, mode: str, number: int) -> Shrunk:
@@ -88,16 +95,18 @@ class Compression:
             self._trainer.judge(size, len(packed))
         return (packed, number) if len(packed) < size * _WORTH[mode] else None
 
-    def _plan(self, payload: bytes, mode: str) -> int | None:
-        """The dictionary to compress with, 0 for none; None not to compress."""
+    def _plan(self, payload: bytes, mode: str, load: Load) -> tuple[int, int] | None:
+        """The level and the dictionary to compress with, 0 for none; None not to compress."""
         size = len(payload)
         if mode == "on":
-            return 0
+            return _LEVELS[0], 0
         if mode == "off" or size < _FLOOR or (size >= _PROBED and self._hopeless(payload)):
             return None
         if self._trainer.sampling and self._trainer.offer(payload):
             self._training_due = True
-        return self._current if size <= _DICTIONARY_LIMIT else 0
+        if load == 2 and size > _SMALL:
+            return _FASTEST, 0
+        return _LEVELS[load], self._current if size <= _DICTIONARY_LIMIT else 0
 
     def restore(self, payload: bytes | memoryview, number: int, raw_length: int) -> bytes:
         """Return the payload as it was; raises :exc:`CodecError` when it is not as long as declared.
@@ -164,13 +173,10 @@ class Compression:
         return self._dictionaries[number]
 
 
-def _level(mode: str, hurried: bool) -> int:
-    return 1 if hurried and mode == "adaptive" else 3
-
-
 def _compress(compressor: zstandard.ZstdCompressor, payloads: list[bytes]) -> list[bytes]:
     if len(payloads) > 1 and hasattr(compressor, "multi_compress_to_buffer"):  # the C backend's
         buffers: Sequence[bytes | bytearray | memoryview] = payloads
-        packed = compressor.multi_compress_to_buffer(list(buffers))
+        threads = _THREADS if sum(map(len, payloads)) >= _SHARED else 0
+        packed = compressor.multi_compress_to_buffer(list(buffers), threads=threads)
         return [packed[place].tobytes() for place in range(len(packed))]
     return [compressor.compress(payload) for payload in payloads]

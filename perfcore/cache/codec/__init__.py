@@ -11,6 +11,6 @@ TypeError: cannot store a value of type builtins.object
 
 from perfcore.cache.codec.coder import Codec, decode, encode
 from perfcore.cache.codec.objects import allow
-from perfcore.cache.codec.plain import MAX_DEPTH
+from perfcore.cache.codec.values import MAX_DEPTH
 
 __all__ = ["MAX_DEPTH", "Codec", "allow", "decode", "encode"]

@@ -1,8 +1,8 @@
 """Values as MessagePack, with extension types for all that MessagePack would not bring back as it was.
 
-A plain value (:mod:`perfcore.cache.codec.plain`) goes to msgspec as it is. Any other is rewritten first:
-what MessagePack lacks becomes an ``Ext`` whose data is again MessagePack, so that inside a tuple or a
-dataclass everything plain still moves at C speed. One decoder reads both.
+A plain value is written in one pass (:func:`perfcore._native.plain.pack_plain`). Any other is rewritten
+for msgspec first: what MessagePack lacks becomes an ``Ext`` whose data is again MessagePack, so that inside a
+tuple or a dataclass everything plain still moves at C speed. One decoder reads both.
 """
 
 from __future__ import annotations
@@ -12,25 +12,29 @@ from typing import Any
 
 from msgspec import msgpack
 
+from perfcore._native.plain import MAX_DEPTH, pack_plain
 from perfcore.cache.codec import arrays, objects
 from perfcore.cache.codec.leaves import LEAVES, Leaf
-from perfcore.cache.codec.plain import MAX_DEPTH, SCALARS, is_plain
 from perfcore.errors import CodecError
 
-__all__ = ["pack", "unpack"]
+__all__ = ["MAX_DEPTH", "pack", "unpack"]
 
 Ext = msgpack.Ext
 _encode = msgpack.Encoder().encode
 
 _TUPLE, _SET, _FROZENSET, _PAIRS, _ROWS, _OBJECT, _ARRAY, _SCALAR = range(16, 24)
+_SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 _SEQUENCES: dict[type, int] = {tuple: _TUPLE, set: _SET, frozenset: _FROZENSET}
 _LEAVES = {kind: leaf for leaf in LEAVES for kind in leaf.types}
 
 
 def pack(value: Any) -> bytes:
     """Return ``value`` as MessagePack; raises :exc:`TypeError` naming what cannot be kept exactly."""
+    packed = pack_plain(value)
+    if packed is not None:
+        return packed
     try:
-        return _encode(value if is_plain(value) else _quick.pack(value, _TOP))
+        return _encode(_quick.pack(value, _TOP))
     except (
         OverflowError,
         UnicodeEncodeError,
@@ -118,8 +122,8 @@ def _pack_leaf(value: Any, leaf: Leaf) -> Any:
     return Ext(leaf.code, leaf.write(value))
 
 
-_quick = _Packer(SCALARS)
-_careful = _Packer(SCALARS - {int, str})
+_quick = _Packer(_SCALARS)
+_careful = _Packer(_SCALARS - {int, str})
 
 
 def _read(code: int, data: memoryview) -> Any:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from perfcore.cache import clock
 from perfcore.cache.codec.entry import identity
+from perfcore.cache.compression import Load
 from perfcore.cache.disk.access import Access
 from perfcore.cache.disk.counters import Counters
 from perfcore.cache.disk.epoch import Epochs
@@ -128,10 +129,10 @@ class Committer:
     def prepare(self, writes: list[Write]) -> Prepared:
         """Compress and seal ``writes``, which needs no lock."""
         dictionaries: set[int] = set()
-        hurried = len(writes) == 1 or self._pending.size > self._backlog // 2  # somebody waits for it
+        load = 2 if len(writes) == 1 else self._load()  # somebody waits for the one
         entries: list[bytes | None] = []
         for start in range(0, len(writes), _BATCH):
-            entries += self._packing.pack(writes[start : start + _BATCH], dictionaries, hurried=hurried)
+            entries += self._packing.pack(writes[start : start + _BATCH], dictionaries, load)
             self._packing.learn(at_once=len(self._pending) > _BATCH // 2)
         items, size, now = [], 0, clock.now_us()
         for write, entry in zip(writes, entries, strict=True):
@@ -191,6 +192,10 @@ class Committer:
         self._draining = threading.Lock()
         self._discards = {}
         self._pending.forked()
+
+    def _load(self) -> Load:
+        waiting = self._pending.size
+        return 0 if waiting < 2 * self._batch_bytes else 1 if waiting < self._backlog // 2 else 2
 
     def _batch(self) -> list[Write]:
         return self._pending.batch(_BATCH, self._access.budget.batch_bytes(self._batch_bytes))

@@ -54,6 +54,7 @@ class Ledger:
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._newest = 0
+        self._sound: set[int] = set()
         self.tags = Tags(environment.map_size)
         self.file_bytes = environment.file_bytes
 
@@ -173,6 +174,14 @@ class Ledger:
         """Return the content of compression dictionary ``number``, None if it is missing or damaged."""
         content = txn.get(_DICTIONARY + number.to_bytes(4, "big"))
         return None if content is None or number_of(content) != number else bytes(content)
+
+    def has_dictionary(self, txn: Txn, number: int) -> bool:
+        """Say whether compression dictionary ``number`` is there; its content is looked at the first time."""
+        if number not in self._sound:
+            if self.dictionary(txn, number) is None:
+                return False
+            self._sound.add(number)
+        return txn.get(_DICTIONARY + number.to_bytes(4, "big")) is not None
 
     def keep_dictionary(self, txn: Txn, number: int, content: bytes) -> None:
         """Store a compression dictionary that entries refer to, and note it as the latest."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from perfcore.cache.codec.entry import COMPRESSED, Entry, seal
-from perfcore.cache.compression import Compression, Shrunk
+from perfcore.cache.compression import Compression, Load, Shrunk
 from perfcore.cache.dictionary import Dictionary, Trainer
 from perfcore.cache.disk.access import Access
 from perfcore.cache.disk.ledger import Ledger, Txn
@@ -28,10 +28,10 @@ class Packing:
         self.restore = self._compression.restore
         self._adopted = False
 
-    def pack(self, writes: list[Write], dictionaries: set[int], *, hurried: bool) -> list[bytes | None]:
+    def pack(self, writes: list[Write], dictionaries: set[int], load: Load) -> list[bytes | None]:
         """Return an entry for each write, None for tombstones; note the dictionaries they need."""
         if len(writes) == 1:
-            return [self._pack(writes[0], dictionaries, hurried=hurried)]
+            return [self._pack(writes[0], dictionaries, load)]
         entries: list[bytes | None] = [None] * len(writes)
         for mode in {write.compression for write in writes}:
             places = [
@@ -40,16 +40,16 @@ class Packing:
                 if write.payload is not None and write.compression == mode
             ]
             payloads = [writes[place].payload or b"" for place in places]
-            shrunk = self._compression.shrink_many(payloads, mode, hurried=hurried)
+            shrunk = self._compression.shrink_many(payloads, mode, load)
             for place, payload, found in zip(places, payloads, shrunk, strict=True):
                 entries[place] = _entry(writes[place], payload, found, dictionaries)
         return entries
 
-    def _pack(self, write: Write, dictionaries: set[int], *, hurried: bool) -> bytes | None:
+    def _pack(self, write: Write, dictionaries: set[int], load: Load) -> bytes | None:
         payload = write.payload
         if payload is None:
             return None
-        shrunk = self._compression.shrink(payload, write.compression, hurried=hurried)
+        shrunk = self._compression.shrink(payload, write.compression, load)
         return _entry(write, payload, shrunk, dictionaries)
 
     def adopt(self) -> None:
@@ -65,8 +65,10 @@ class Packing:
     def keep(self, txn: Txn, ledger: Ledger, numbers: set[int]) -> None:
         """Store the dictionaries that entries of this transaction need, if they are not there yet."""
         for number in numbers:
+            if ledger.has_dictionary(txn, number):
+                continue
             content = self._compression.content(number)
-            if content is not None and ledger.dictionary(txn, number) is None:
+            if content is not None:
                 ledger.keep_dictionary(txn, number, content)
 
     def learn(self, *, at_once: bool) -> None:
