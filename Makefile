@@ -63,6 +63,7 @@ chaos: dev  ## processes killed 200 times, files damaged ten thousand times
 fuzz: dev  ## long random runs: the native cache against its models, the codec against hostile bytes
 	PERFCORE_EFFORT=200 $(PYTEST) tests/native/test_cache_model.py tests/native/test_policies.py \
 	    tests/cache/test_codec.py tests/cache/test_codec_hostile.py tests/cache/test_keys.py --timeout 36000
+	$(PY) tests/fuzz_decoder.py build/fuzz/decoder -max_total_time=$(or $(SECONDS),60) -rss_limit_mb=1024 -timeout=10
 
 dist: dev  ## the source archive and a wheel
 	$(PY) -m build --no-isolation

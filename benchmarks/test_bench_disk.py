@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from benchmarks.rivals.disk import documents
+from benchmarks.rivals.disk_stores import documents
 from perfcore.cache import DiskCache, codec
 
 COUNT = 2000

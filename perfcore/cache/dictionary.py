@@ -1,8 +1,8 @@
 """Learning a compression dictionary: what many small payloads have in common is stored once.
 
-A JSON document of 1 KB alone shrinks to about a third, with a dictionary of 32 KB trained on its like to a
-tenth. Training costs about a second per 10 MB of samples, so it happens off the writer's thread, and again
-only when what is written has changed so much that the old dictionary no longer serves.
+A JSON document of 1 KB of random words alone shrinks to 0.70, with a dictionary trained on its like to 0.39.
+Training costs about a second per 10 MB of samples, so it happens off the writer's thread, and again only when
+what is written has changed so much that the old dictionary no longer serves.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from xxhash import xxh32_intdigest
 
 __all__ = ["Dictionary", "Trainer", "number_of"]
 
-_DICTIONARY_BYTES = 32 * 1024
+_DICTIONARY_BYTES = 64 * 1024
 #: zstd wants samples of a hundred times the dictionary's size; a quarter of that costs 1 % of what it gains.
 _SAMPLES, _SAMPLE_BYTES = 256, 768 * 1024
 #: Payloads outside these bounds have nothing to learn from.
