@@ -317,7 +317,7 @@ def long_trace(tmp_path):
 
 def test_ctrl_c_ends_it_soon(long_trace):
     with start("simulate", long_trace, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        time.sleep(1.5)
+        assert process.stderr.readline().startswith(("reading: ", "simulating: "))  # it is at work
         process.send_signal(signal.SIGINT)
         sent = time.monotonic()
         out, err = process.communicate(timeout=60)
