@@ -112,6 +112,7 @@ def test_it_is_a_mapping_in_order_of_writing(cache):
     cache.flush()
     cache["a"] = 4
     assert list(cache) == ["b", "c", "a"]
+    assert list(reversed(cache)) == ["a", "c", "b"]
     assert dict(cache.items()) == {"b": 2, "c": 3, "a": 4}
     assert cache == {"b": 2, "c": 3, "a": 4}
     assert (len(cache), bool(cache), 4 in cache.values()) == (3, True, True)
@@ -249,6 +250,37 @@ def test_a_smaller_budget_takes_effect_with_the_next_user(tmp_path):
     assert one.stats().bytes <= 1 << 20
     one.close()
     two.close()
+
+
+def test_a_smaller_budget_can_be_asked_for_and_holds_from_the_next_write(tmp_path):
+    with DiskCache(tmp_path, maxbytes="8MB", compression="off") as cache:
+        cache.set_many({number: os.urandom(10_000) for number in range(500)})
+        cache.resize("1MB")
+        cache["a"] = 1
+        cache.flush()
+        assert cache.stats().bytes <= 1 << 20
+        cache.resize("8MB")
+        cache.set_many({number: os.urandom(10_000) for number in range(500)})
+        assert len(cache) > 450
+        with pytest.raises(ConfigError, match="maxbytes"):
+            cache.resize("1KB")
+
+
+def test_a_peek_is_not_counted_spares_nothing_and_removes_nothing(tmp_path):
+    with DiskCache(tmp_path, maxbytes="1MB", compression="off") as cache:
+        cache.set_many({number: os.urandom(1000) for number in range(500)})
+        for number in range(100):
+            assert cache.peek(number) is not None
+        for number in range(500, 1200):
+            cache[number] = os.urandom(1000)
+        cache.flush()
+        assert not {number for number in range(100) if number in cache}
+        assert (cache.stats().hits, cache.stats().misses, cache.peek("none", 7)) == (0, 0, 7)
+        cache.set("short", 1, ttl=0.01)
+        cache.flush()
+        time.sleep(0.02)
+        assert cache.peek("short") is None
+        assert cache.stats().expirations == 0
 
 
 def test_vacuum_gives_the_free_pages_back(cache):

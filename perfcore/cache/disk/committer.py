@@ -195,7 +195,7 @@ class Committer:
 
     def _load(self) -> Load:
         waiting = self._pending.size
-        return 0 if waiting < 2 * self._batch_bytes else 1 if waiting < self._backlog // 4 else 2
+        return 0 if waiting < 2 * self._batch_bytes else 1 if waiting < self._backlog // 2 else 2
 
     def _batch(self) -> list[Write]:
         return self._pending.batch(_BATCH, self._access.budget.batch_bytes(self._batch_bytes))
