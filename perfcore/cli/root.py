@@ -9,8 +9,9 @@ from functools import wraps
 from typing import Annotated, Any
 
 from perfcore._version import __version__
+from perfcore.cli import alerts as alert_commands
+from perfcore.cli import cache as cache_commands
 from perfcore.cli._extra import typer
-from perfcore.cli.cache import COMMANDS
 from perfcore.cli.parse import parse
 from perfcore.cli.simulate import simulate
 from perfcore.errors import MissingExtraError, PerfcoreError
@@ -74,10 +75,14 @@ def options(
 
 command(parse)
 command(simulate)
-cache = typer.Typer(no_args_is_help=True, help="Look into a cache directory and keep it in order.")
-app.add_typer(cache, name="cache")
-for _function in COMMANDS:
-    command(_function, cache)
+for _name, _commands, _help in (
+    ("cache", cache_commands.COMMANDS, "Look into a cache directory and keep it in order."),
+    ("alerts", alert_commands.COMMANDS, "Try rules before they are relied on."),
+):
+    _group = typer.Typer(no_args_is_help=True, help=_help)
+    app.add_typer(_group, name=_name)
+    for _function in _commands:
+        command(_function, _group)
 
 
 def run() -> None:

@@ -158,14 +158,9 @@ class PerformanceAlerting:
 
     def check_alerts(self, metrics: Any) -> list[Alert]:
         """Hold all rules against ``metrics`` and return what is to be told: firings, ends and repetitions."""
-        with self._lock:
-            now, wall = self._clock(), time()
-            told = []
-            for watch in self._watches.values():
-                alert = self._check(watch, metrics, now, wall)
-                if alert is not None:
-                    told.append(alert)
-            self._actions.look_again(lambda metric: value_at(metrics, metric), self.is_firing)
+        now, wall = self._clock(), time()
+        told = self.evaluate(metrics, now, wall)
+        self._actions.look_again(lambda metric: value_at(metrics, metric), self.is_firing)
         for alert in told:
             self._tell(alert)
         if told and self._state_file is not None:
@@ -175,6 +170,12 @@ class PerformanceAlerting:
     async def acheck_alerts(self, metrics: Any) -> list[Alert]:
         """:meth:`check_alerts`, which never blocks, for callers that await everything."""
         return self.check_alerts(metrics)
+
+    def evaluate(self, metrics: Any, now: float, wall: float) -> list[Alert]:
+        """:meth:`check_alerts` at a given time, without telling anyone: for rehearsals."""
+        with self._lock:
+            checked = (self._check(watch, metrics, now, wall) for watch in self._watches.values())
+            return [alert for alert in checked if alert is not None]
 
     def _check(self, watch: _Watch, metrics: Any, now: float, wall: float) -> Alert | None:
         rule = watch.rule

@@ -1,0 +1,44 @@
+"""``perfcore alerts test``: rules against a recorded series."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from perfcore.cli._extra import typer
+from perfcore.monitor.rehearsal import disagreements, load_expected, read_series, rehearse
+from perfcore.monitor.rules import load_rules
+
+__all__ = ["COMMANDS", "test"]
+
+
+def test(
+    rules: Annotated[Path, typer.Argument(help="A TOML or JSON file of rules, and of what to expect.")],
+    series: Annotated[Path, typer.Argument(help="A CSV file: a time, then a column for each metric.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
+) -> None:
+    """Print what RULES tell of SERIES; exits with 1 if that is not what RULES expect.
+
+    What is expected stands in the same file, as entries under ``expect`` with ``at`` (seconds after the
+    series begins), ``rule``, ``state`` and ``within``; without any, nothing is compared.
+    """
+    told = rehearse(load_rules(rules), read_series(series))
+    expected = load_expected(rules)
+    wrong = [] if expected is None else disagreements(told, expected)
+    if as_json:
+        found = {"version": 1, "told": [entry._asdict() for entry in told], "disagreements": wrong}
+        print(msgspec.json.encode(found).decode())
+    else:
+        for entry in told:
+            print(f"{entry.at:>10g} s  {entry.rule} {entry.state}: {entry.message}")
+        for line in wrong:
+            print(line)
+        if expected is not None:
+            print(f"{len(expected)} expected, {len(told)} told, {len(wrong)} disagreements")
+    if wrong:
+        raise typer.Exit(1)
+
+
+COMMANDS = (test,)
