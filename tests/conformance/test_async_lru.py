@@ -1,14 +1,6 @@
 """async-lru's own tests, from its source archive, run against perfcore.compat.async_lru."""
 
-import os
-import subprocess
-import sys
-import xml.etree.ElementTree as ET
-from pathlib import Path
-
-from sdists import unpacked
-
-import perfcore
+from conformance.suites import differences, run
 
 VERSION = "2.4.0"
 
@@ -42,49 +34,8 @@ sys.modules["async_lru"] = ours
 """
 
 
-def outcomes(folder, tmp_path):
-    """Run the tests in a process of their own; return what became of each."""
-    (tmp_path / "shim.py").write_text(
-        f"{SHIM}\ncollect_ignore_glob = []\ndef pytest_generate_tests(metafunc):\n    pass\n"
-    )
-    report = tmp_path / "report.xml"
-    root = Path(perfcore.__file__).parent.parent
-    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{root}"}
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-p",
-        "shim",
-        "-p",
-        "no:cacheprovider",
-        "-q",
-        f"--junitxml={report}",
-    ]
-    command += ["-c", os.devnull, "--rootdir", folder, "-o", "asyncio_mode=auto", "--import-mode=importlib"]
-    done = subprocess.run(
-        [*command, folder / "tests"],
-        env=environment,
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert report.exists(), done.stdout + done.stderr
-    return {(case.get("classname"), case.get("name")): case for case in ET.parse(report).iter("testcase")}
-
-
 def test_async_lrus_own_tests_pass(tmp_path):
-    cases = outcomes(unpacked("async-lru", VERSION), tmp_path)
-    wrong = []
-    for (module, name), case in cases.items():
-        failure = case.find("failure") if case.find("failure") is not None else case.find("error")
-        base = name.partition("[")[0]
-        if base in PRIVATE or module.rpartition(".")[2] in PRIVATE:
-            continue
-        if (failure is not None) != (base in DEVIATIONS):
-            text = "passes now: take it off the list" if failure is None else failure.text
-            wrong.append(f"{module}.{name}: {text}")
-    assert not wrong, "\n\n".join(wrong)
-    assert len(cases) >= 60
-    assert {name for _, name in cases} >= DEVIATIONS.keys()
+    options = ["-o", "asyncio_mode=auto", "--import-mode=importlib"]
+    outcomes = run("async-lru", VERSION, SHIM, tmp_path, *options)
+    assert not (wrong := differences(outcomes, PRIVATE | DEVIATIONS)), "\n\n".join(wrong)
+    assert len(outcomes) >= 60
