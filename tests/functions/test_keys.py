@@ -44,4 +44,5 @@ def test_a_key_goes_to_another_process_and_is_the_same_there():
 
 
 def test_sums_are_keys():
-    assert type(hashkey(1) + (2,)) is type((2,) + hashkey(1)) is HashedKey
+    pair = (2,)
+    assert type(hashkey(1) + pair) is type(pair + hashkey(1)) is HashedKey
