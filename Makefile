@@ -55,7 +55,7 @@ free-threaded: build/free-threaded/.built  ## the native tests on a CPython with
 	    ../../tests/native ../../tests/conformance --ignore ../../tests/native/test_simulate.py --ignore ../../tests/native/test_hit_ratios.py -p no:cacheprovider
 
 prove: dev  ## the properties and models, twenty times as long as in `make test`
-	PERFCORE_EFFORT=20 $(PYTEST) tests/native tests/config tests/cache tests/parsing --timeout 7200
+	PERFCORE_EFFORT=20 $(PYTEST) tests/native tests/config tests/cache tests/functions tests/parsing --timeout 7200
 
 chaos: dev  ## processes killed 200 times, files damaged ten thousand times
 	PERFCORE_KILLS=200 PERFCORE_MUTATIONS=10000 $(PYTEST) tests/cache tests/parsing/test_parallel.py --timeout 7200
