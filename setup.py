@@ -75,6 +75,7 @@ EXTENSIONS = {
         "sketch",
         "slots",
     ),
+    "tier": (),
 }
 
 

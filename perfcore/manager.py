@@ -21,7 +21,7 @@ from perfcore.parts import LATER, PARTS, Later, Part, nothing
 from perfcore.types import Closable
 
 if TYPE_CHECKING:
-    from perfcore.cache import Cache, DiskCache
+    from perfcore.cache import Cache, CacheManager, DiskCache
     from perfcore.parsing import OptimizedParser
 
 __all__ = ["ManagerStatus", "PartStatus", "PerformanceManager"]
@@ -99,6 +99,8 @@ class PerformanceManager:
                         _say_once(part)
                 if not self._config.optimization.enable_code_splitting:
                     self._build_all()
+                elif self._config.caching.enabled and self._config.caching.policies.warmup == "eager":
+                    self._build("cache")  # which brings back what memory held at the last stop
         return self
 
     async def initialize(self) -> Self:
@@ -161,6 +163,12 @@ class PerformanceManager:
         return tier
 
     @property
+    def cache(self) -> CacheManager:
+        """The cache over both tiers: one set of verbs, tags, dependencies, sync and async."""
+        cache: CacheManager = self._part("cache")
+        return cache
+
+    @property
     def parser(self) -> OptimizedParser:
         """The parser of source files; :exc:`.MissingExtraError` without ``perfcore[parse]``."""
         parser: OptimizedParser = self._part("parser")
@@ -193,7 +201,7 @@ class PerformanceManager:
         if not part.wanted(self._config):
             return nothing()
         try:
-            made = part.build(self._config)
+            made = part.build(self._config, *(self._build(name) for name in part.needs))
         except (TypeError, ValueError) as error:
             raise ConfigError(f"the {part.name} part cannot be built: {error}") from error
         except Exception as error:

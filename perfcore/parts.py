@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from perfcore.config.schema import CacheConfig, DiskLayer, PerformanceConfig
 
 if TYPE_CHECKING:  # a room is imported when its part is built, and not before
-    from perfcore.cache import Cache, DiskCache
+    from perfcore.cache import Cache, CacheManager, DiskCache
     from perfcore.parsing import OptimizedParser
 
 __all__ = ["LATER", "PARTS", "Later", "Part", "nothing"]
@@ -21,12 +21,14 @@ class Part:
     """Something that a manager builds on first use, where the configuration wants it, and closes at the end.
 
     A ``tier`` of the cache is never missed: one that is off or cannot be built is replaced by ``nothing()``.
+    ``build`` gets the configuration and the parts that this one ``needs``, which are built before.
     """
 
     name: str
     wanted: Callable[[PerformanceConfig], bool]
-    build: Callable[[PerformanceConfig], Any]
+    build: Callable[..., Any]
     tier: bool = False
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,15 @@ def _disk(config: PerformanceConfig) -> DiskCache:
     )
 
 
+def _cache(
+    config: PerformanceConfig, memory: Cache[Any, Any], disk: DiskCache | Cache[Any, Any]
+) -> CacheManager:
+    from perfcore.cache import CacheManager, DiskCache
+
+    warmup = config.caching.policies.warmup
+    return CacheManager(memory, disk if isinstance(disk, DiskCache) else None, warmup=warmup)
+
+
 def _parser(config: PerformanceConfig) -> OptimizedParser:
     from msgspec.structs import asdict
 
@@ -91,13 +102,13 @@ def _caching(wanted: Callable[[CacheConfig], bool]) -> Callable[[PerformanceConf
 PARTS = (
     Part("memory", _caching(lambda c: c.layers.memory.enabled), _memory, tier=True),
     Part("disk", _caching(lambda c: c.layers.disk.enabled), _disk, tier=True),
+    Part("cache", lambda c: True, _cache, needs=("memory", "disk")),
     Part("parser", lambda c: True, _parser),
 )
 
 LATER = (
     Later("distributed", _caching(lambda c: c.layers.distributed.enabled)),
-    Later("invalidation", _caching(lambda c: c.policies.invalidation == "dependency"), "values end by ttl"),
-    Later("warmup", _caching(lambda c: c.policies.warmup != "lazy"), "caches fill as they are used"),
+    Later("warmup", _caching(lambda c: c.policies.warmup == "predictive"), "caches fill as they are used"),
     Later("monitoring", lambda c: c.monitoring.enabled),
     Later("alerts", lambda c: c.monitoring.enabled and c.monitoring.enable_alerts),
     Later("profiling", lambda c: c.monitoring.enable_profiling),

@@ -203,7 +203,35 @@ def test_without_code_splitting_everything_that_is_on_is_built_at_the_start(tmp_
         optimization={"enable_code_splitting": False}, caching={"layers": layers}
     ) as manager:
         states = {name: part.state for name, part in manager.status().parts.items()}
-        assert states == {"memory": "running", "disk": "running", "parser": "running"}
+        assert states == dict.fromkeys(["memory", "disk", "cache", "parser"], "running")
+
+
+def test_an_eager_cache_is_warm_at_the_start(tmp_path):
+    caching = {"layers": {"disk": {"directory": str(tmp_path / "cache")}}, "policies": {"warmup": "eager"}}
+    with PerformanceManager(caching=caching) as manager:
+        manager.cache.set("a", 1)
+    with PerformanceManager(caching=caching) as manager:
+        assert manager.status().parts["cache"].state == "running"
+        assert manager.memory.peek("a") == 1
+
+
+# --- the cache ----------------------------------------------------------------------------------------------
+
+
+def test_the_cache_is_over_the_managers_own_tiers(tmp_path):
+    layers = {"disk": {"directory": str(tmp_path / "cache")}}
+    with PerformanceManager(caching={"layers": layers}) as manager:
+        manager.cache.set("a", 1, tags=["t"])
+        manager.cache.set("b", 2)
+        assert (manager.cache.get("a"), manager.memory["b"], manager.disk.get("b")) == (1, 2, 2)
+        manager.cache.invalidate_tags("t")
+        assert manager.cache.get_many("ab") == [None, 2]
+    with PerformanceManager(caching={"layers": layers}) as manager:
+        assert manager.cache.get_many("ab") == [None, 2]
+        assert manager.cache.health()["disk"].ok
+    with PerformanceManager(enable_caching=False) as manager:
+        manager.cache.set("a", 1)
+        assert manager.cache.get("a") is None
 
 
 # --- the disk tier and the parser ---------------------------------------------------------------------------
@@ -311,7 +339,7 @@ def test_what_is_configured_and_not_there_yet_is_said_plainly_and_logged_once(ca
                 status = manager.status()
     missing = {name: part.detail for name, part in status.parts.items() if part.state == "unavailable"}
     assert " ".join(sorted(missing)) == (
-        "alerts distributed invalidation monitoring precompilation profiling tracing warmup workers"
+        "alerts distributed monitoring precompilation profiling tracing warmup workers"
     )
     assert (
         missing["warmup"] == f"not available in perfcore {perfcore.__version__}; caches fill as they are used"

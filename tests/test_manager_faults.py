@@ -33,7 +33,7 @@ def parts(monkeypatch):
 
     def install(log, errors=(), broken=(), seconds=0.0):
         def build(part):
-            def make(config):
+            def make(config, *needed):
                 time.sleep(seconds)
                 if part.name in broken:
                     raise broken[part.name]
@@ -59,10 +59,10 @@ def test_parts_are_closed_in_the_opposite_order_also_when_some_fail(parts):
     manager = PerformanceManager(EAGER).start()
     with pytest.raises(ExceptionGroup, match="parts of the manager failed to close") as caught:
         manager.close()
-    assert log == ["parser", "disk", "memory"]
+    assert log == ["parser", "cache", "disk", "memory"]
     assert list(caught.value.exceptions) == [errors["parser"], errors["memory"]]
     manager.close()
-    assert len(log) == 3
+    assert len(log) == 4
 
 
 def test_they_are_closed_in_the_order_of_their_use(parts):
@@ -79,7 +79,7 @@ async def test_an_interrupt_while_closing_does_not_leave_the_other_parts_open(pa
     manager = await PerformanceManager(EAGER).initialize()
     with pytest.raises(BaseExceptionGroup) as caught:
         await manager.aclose()
-    assert log == ["parser", "disk", "memory"]
+    assert log == ["parser", "cache", "disk", "memory"]
     assert not isinstance(caught.value, ExceptionGroup)
 
 
@@ -96,7 +96,7 @@ def test_a_start_that_fails_closes_what_it_had_built(parts):
     manager = PerformanceManager(EAGER)
     with pytest.raises(ImportError, match="no grammar"):
         manager.start()
-    assert log == ["disk", "memory"]
+    assert log == ["cache", "disk", "memory"]
     assert manager.status().state == "closed"
 
 

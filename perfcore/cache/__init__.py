@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     from perfcore.cache.functions.decorator import cached
     from perfcore.cache.functions.methods import cached_method
     from perfcore.cache.functions.typed import CachedFunction
+    from perfcore.cache.manager import CacheManager
     from perfcore.types import CacheInfo
 
 __all__ = [
     "Cache",
     "CacheInfo",
+    "CacheManager",
     "CacheStats",
     "CachedFunction",
     "DiskCache",
@@ -32,6 +34,7 @@ __getattr__, __dir__ = lazy(
         "perfcore.cache.functions.decorator": ["cached"],
         "perfcore.cache.functions.methods": ["cached_method"],
         "perfcore.cache.functions.typed": ["CachedFunction"],
+        "perfcore.cache.manager": ["CacheManager"],
         "perfcore.types": ["CacheInfo"],
     },
 )

@@ -39,6 +39,7 @@ __all__ = [
     "TAGGED",
     "Entry",
     "expiry_of",
+    "generation_of",
     "identity",
     "key_of",
     "seal",
@@ -140,6 +141,11 @@ def key_of(data: bytes | memoryview) -> bytes:
 def expiry_of(data: bytes | memoryview) -> int:
     """Return when ``data`` says it expires, unchecked, in Unix milliseconds; 0 for never."""
     return int.from_bytes(data[20:28], "little")
+
+
+def generation_of(data: bytes | memoryview) -> int:
+    """Return when ``data`` says it was written, unchecked, in Unix microseconds."""
+    return int.from_bytes(data[28:36], "little")
 
 
 def identity(data: bytes | memoryview) -> bytes:

@@ -291,15 +291,19 @@ class DiskCache(Mapped):
         self, key: Key, value: Any, ttl: _Ttl, tags: Iterable[Key] = (), since: _Moment = None
     ) -> Write:
         """The write of ``value`` under ``key``; raises :exc:`TypeError` before anything has changed."""
-        name = encode_key(key)
+        name, seconds = encode_key(key), self._seconds(ttl)
+        return self._entry(name, value, seconds, self._store.mark(tags, since) if tags else NO_TAGS)
+
+    def _entry(self, name: bytes, value: Any, seconds: float | None, mark: bytes, origin: int = 0) -> Write:
+        """The write of ``value`` under a canonical key, with the ``mark`` of its tags."""
         kind, payload = self._codec.pack(value)
         now = clock.now_us()
-        expiry = clock.expires_at(now, self._seconds(ttl))
+        expiry = clock.expires_at(now, seconds)
         if len(payload) > self._store.largest_value:
             self._store.counters.rejections += 1
-            return Write(name)
-        mark = self._store.mark(tags, since) if tags else NO_TAGS
-        return Write(name, payload, kind, expiry, now, self._compression, self._codec.secret, mark)
+            return Write(name, origin=origin)
+        secret = self._codec.secret
+        return Write(name, payload, kind, expiry, now, self._compression, secret, mark, origin)
 
     def _seconds(self, ttl: _Ttl) -> float | None:
         return self._ttl if ttl is None else parse_duration(ttl)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from perfcore.cache import clock
 from perfcore.cache.codec.entry import identity
 from perfcore.cache.compression import Load
+from perfcore.cache.disk import journal
 from perfcore.cache.disk.access import Access
 from perfcore.cache.disk.counters import Counters
 from perfcore.cache.disk.epoch import Epochs
@@ -40,11 +41,15 @@ class Prepared(NamedTuple):
 
 
 class Applied(NamedTuple):
-    """How many values a transaction wrote, in place of how many others, and how many it removed."""
+    """How many values a transaction wrote, in place of how many others, and how many it removed.
+
+    ``noted`` says whether the journal tells of it.
+    """
 
     written: int
     replaced: int
     removed: int
+    noted: bool
 
 
 class Committer:
@@ -67,6 +72,7 @@ class Committer:
         self._draining = threading.Lock()
         self._discards: dict[bytes, bytes] = {}
         self.troubled = False
+        self.insist = False  # on a journal: somebody here reads it
         self.bound(maxbytes)
 
     def bound(self, maxbytes: int) -> None:
@@ -122,7 +128,7 @@ class Committer:
 
     def settle(self, writes: list[Write], done: Applied) -> None:
         """Note that ``writes`` are on disk now."""
-        self._epochs.moved(removals=done.removed, replacements=done.replaced)
+        self._epochs.moved(removals=done.removed, replacements=done.replaced, noted=done.noted)
         self._counters.writes += done.written
         self._pending.settle(writes)
 
@@ -148,15 +154,20 @@ class Committer:
     def apply(self, txn: Txn, ledger: Ledger, prepared: Prepared) -> Applied:
         """Bring what is still the last word on its key into the ledger."""
         puts, removed = [], 0
+        news: dict[int, list[bytes]] = {}
         for write, name, entry in prepared.items:
             if self._pending.get(write.key) is not write:
                 continue  # superseded, or committed by somebody else
+            news.setdefault(write.origin, []).append(write.key)
             if entry is None or (write.tags and not ledger.tags.admit(txn, write.tags)):
                 removed += ledger.remove(txn, name)
             else:
                 puts.append((name, entry))
         self._packing.keep(txn, ledger, prepared.dictionaries)
-        return Applied(len(puts), ledger.put(txn, puts), removed)
+        noted = journal.note(
+            txn, [journal.News(origin, keys) for origin, keys in news.items()], insist=self.insist
+        )
+        return Applied(len(puts), ledger.put(txn, puts), removed, noted)
 
     def give_up(self, writes: list[Write]) -> None:
         """Drop values that cannot be written; where older ones are on disk, a tombstone answers for them."""

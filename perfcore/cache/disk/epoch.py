@@ -1,4 +1,4 @@
-"""Two words that all processes on a directory see, and that move when something ceases to be valid.
+"""Three words that all processes on a directory see, and that move when something ceases to be valid.
 
 A memory tier above the disk can look at them on each hit for the price of two loads, and ask the disk again
 when one has moved. The words are random, not counted up: two processes that move one at the same time need
@@ -15,7 +15,7 @@ from threading import Lock
 
 __all__ = ["Epochs"]
 
-_BYTES = 16
+_BYTES = 24
 
 
 class Epochs:
@@ -31,13 +31,26 @@ class Epochs:
         words = self._words or self._open()
         return words[0], words[1]
 
-    def moved(self, *, removals: int, replacements: int) -> None:
-        """Tell all processes of what was committed just now."""
+    def words(self) -> memoryview:
+        """Return the words themselves; the third moves with every record of the journal."""
+        return self._words or self._open()
+
+    def moved(self, *, removals: int, replacements: int, noted: bool = False) -> None:
+        """Tell all processes of what was committed just now; ``noted`` says that the journal tells it too."""
         words = self._words or self._open()
         if removals:
             words[0] = getrandbits(64)
         if replacements:
             words[1] = getrandbits(64)
+        if noted:
+            words[2] = getrandbits(64)
+
+    def again(self) -> memoryview:
+        """Map the words again where that failed before; returns them."""
+        with self._lock:
+            if self._words is None or isinstance(self._words.obj, bytearray):
+                self._words = memoryview(self._map()).cast("Q")
+            return self._words
 
     def _open(self) -> memoryview:
         with self._lock:

@@ -32,8 +32,9 @@ class _Flight:
 class Flights:
     """The computations under way for one directory. Between processes they are locks on bytes of a file."""
 
-    def __init__(self, directory: Path) -> None:
-        self._path = directory / "flights.lock"
+    def __init__(self, directory: Path | None) -> None:
+        """Without a ``directory`` the threads of this process are all there are."""
+        self._path = None if directory is None else directory / "flights.lock"
         self._file: int | None = None
         self._lock = Lock()
         self._flights: dict[bytes, _Flight] = {}
@@ -108,6 +109,8 @@ class Flights:
 
     def _hold(self, place: int) -> bool:
         """Take the byte at ``place``; also True where there is no file to take it in."""
+        if self._path is None:
+            return True
         try:
             if self._file is None:
                 self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -1,7 +1,8 @@
 """What the tree holds, and the only code that changes it: an index over entries in order of writing.
 
 ==================  =========================================================
-``00`` and a word   the format's name, compression dictionaries, the tags' clock
+``00`` and a word   the format's name, compression dictionaries, the tags' clock, the journal's numbers
+``00 fe`` and 8     number: a record of the journal
 ``00 ff`` and 16    digest of a tag: when it was last invalidated
 ``01`` and 16       digest of a key: leads to the number of its entry
 ``02`` and 8        number: the entry
@@ -25,6 +26,7 @@ import lmdb
 from perfcore.cache import clock
 from perfcore.cache.codec.entry import expiry_of, key_of, tags_of
 from perfcore.cache.dictionary import number_of
+from perfcore.cache.disk import journal
 from perfcore.cache.disk.environment import Environment
 from perfcore.cache.disk.tags import TAG_PREFIX, Tags
 from perfcore.cache.keys import digest
@@ -115,6 +117,7 @@ class Ledger:
         for key, value in kept:
             txn.put(key, value)
         self.tags.forget(txn)
+        journal.note(txn, [journal.News(0, None, True)])
 
     def remove_orphans(self, txn: Txn) -> int:
         """Remove what the index has that leads to no entry of that name; returns how many."""

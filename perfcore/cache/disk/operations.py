@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from perfcore.cache import clock
 from perfcore.cache.codec.entry import Entry, seal, unseal
+from perfcore.cache.disk import journal
 from perfcore.cache.disk.committer import Applied
 from perfcore.cache.disk.faults import Unavailable
 from perfcore.cache.disk.ledger import Ledger, Txn, name_of
@@ -26,8 +27,10 @@ def remove(store: Store, keys: list[bytes]) -> int:
     now = clock.now_us()
     tombstones = [Write(key) for key in keys]
     earlier: list[Write | None] = []
+    noted = False
 
     def action(txn: Txn, ledger: Ledger) -> int:
+        nonlocal noted
         if (
             not earlier
         ):  # put here, where the writer cannot commit them before us and leave nothing to be found
@@ -38,6 +41,7 @@ def remove(store: Store, keys: list[bytes]) -> int:
             entry = ledger.find(txn, name)
             found += _lives(txn, ledger, before, entry, now)
             ledger.remove(txn, name)
+        noted = journal.note(txn, [journal.News(0, keys)], insist=store.committer.insist)
         return found
 
     try:
@@ -46,7 +50,7 @@ def remove(store: Store, keys: list[bytes]) -> int:
         earlier = earlier or [store.pending.put(tombstone) for tombstone in tombstones]
         store.try_later()
         return sum(before is not None and before.alive(now) for before in earlier)
-    store.epochs.moved(removals=found, replacements=0)
+    store.epochs.moved(removals=found, replacements=0, noted=noted)
     store.pending.settle(tombstones)
     store.counters.deletes += found
     return found
@@ -58,13 +62,16 @@ def take(store: Store, key: bytes) -> Write | bytes | None:
         return None
     tombstone = Write(key)
     earlier: list[Write | None] = []
+    noted = False
 
     def action(txn: Txn, ledger: Ledger) -> bytes | None:
+        nonlocal noted
         if not earlier:
             earlier.append(store.pending.put(tombstone))
         name = name_of(key)
         entry = ledger.copy(txn, name)
         ledger.remove(txn, name)
+        noted = journal.note(txn, [journal.News(0, [key])], insist=store.committer.insist)
         return entry
 
     try:
@@ -74,7 +81,7 @@ def take(store: Store, key: bytes) -> Write | bytes | None:
         earlier = earlier or [store.pending.put(tombstone)]
         store.try_later()
     else:
-        store.epochs.moved(removals=entry is not None, replacements=0)
+        store.epochs.moved(removals=entry is not None, replacements=0, noted=noted)
         store.pending.settle([tombstone])
     return entry if earlier[0] is None else earlier[0]
 
@@ -117,19 +124,25 @@ def touch(store: Store, key: bytes, expiry: int, secret: bytes | None) -> bool:
             store.wake()
             return True
 
+    noted = False
+
     def action(txn: Txn, ledger: Ledger) -> bool:
+        nonlocal noted
         name = name_of(key)
         data = ledger.copy(txn, name)
         if data is None or not ledger.alive(txn, data, now):
             return False
         entry = Entry._make(unseal(data, key, secret))._replace(expiry=expiry, generation=now)
         ledger.replace(txn, name, seal(key, entry, secret))
+        noted = journal.note(txn, [journal.News(0, [key])], insist=store.committer.insist)
         return True
 
     try:
-        return store.access.write(action)
+        touched = store.access.write(action)
     except (Unavailable, CodecError):
         return False
+    store.epochs.moved(removals=0, replacements=0, noted=noted)
+    return touched
 
 
 def put_many(store: Store, writes: list[Write]) -> None:
@@ -157,17 +170,22 @@ def clear(store: Store) -> None:
     except Unavailable:
         store.pending.clear()
         store.access.stale = True
-    store.epochs.moved(removals=1, replacements=0)
+    store.epochs.moved(removals=1, replacements=0, noted=True)
 
 
 def invalidate(store: Store, tags: list[bytes]) -> None:
     """Make stale what carries any of ``tags``."""
+
+    def action(txn: Txn, ledger: Ledger) -> None:
+        ledger.tags.move(txn, tags)
+        journal.note(txn, [journal.News(0, [], True)], insist=store.committer.insist)
+
     try:
-        store.access.write(lambda txn, ledger: ledger.tags.move(txn, tags))
+        store.access.write(action)
     except Unavailable:  # a disk that comes back must not bring what was invalidated meanwhile
         store.access.stale = True
         store.pending.drop_tagged()
-    store.epochs.moved(removals=1, replacements=0)
+    store.epochs.moved(removals=1, replacements=0, noted=True)
 
 
 def expire(store: Store) -> int:

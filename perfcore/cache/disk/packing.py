@@ -89,7 +89,7 @@ class Packing:
 
 
 def _entry(write: Write, payload: bytes, shrunk: Shrunk, dictionaries: set[int]) -> bytes:
-    key, _, kind, expiry, generation, _, secret, tags = write
+    key, _, kind, expiry, generation, _, secret, tags, _ = write
     if shrunk is None:
         return seal(key, Entry(kind, 0, 0, len(payload), expiry, generation, payload, tags), secret)
     packed, number = shrunk

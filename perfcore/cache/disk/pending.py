@@ -13,7 +13,10 @@ _WRITE_BYTES = 400
 
 
 class Write(NamedTuple):
-    """The last word on a key: a value to store, or its absence when ``payload`` is None (a tombstone)."""
+    """The last word on a key: a value to store, or its absence when ``payload`` is None (a tombstone).
+
+    ``origin`` is a number of whoever wrote it, by which the journal's readers know their own writes.
+    """
 
     key: bytes
     payload: bytes | None = None
@@ -23,6 +26,7 @@ class Write(NamedTuple):
     compression: str = "off"
     secret: bytes | None = None
     tags: bytes = b""
+    origin: int = 0
 
     def alive(self, now_us: int) -> bool:
         """Say whether this is a value, and not expired."""

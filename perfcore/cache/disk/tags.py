@@ -78,6 +78,13 @@ class Tags:
         """Return how many lines there are."""
         return self._clock(txn)[2]
 
+    def recall(self, txn: Txn, names: list[bytes]) -> tuple[int, int, list[int | None]]:
+        """Return the present, the moment before which nothing is remembered, and when each name last
+        moved.
+        """
+        latest, floor, _ = self._clock(txn)
+        return latest, floor, [self._line(txn, name) for name in names]
+
     def valid(self, txn: Txn, mark: bytes) -> bool:
         """Say whether no tag in ``mark`` has moved since its moment."""
         if not mark:
