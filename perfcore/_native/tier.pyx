@@ -71,6 +71,8 @@ cdef class Front:
             self.words = None
         else:
             view = words
+            if view.shape[0] < 3:
+                raise ValueError(f"expected three words, got {view.shape[0]}")
             self.words = view  # the buffer stays exported, and mapped, as long as we point into it
             self.word = &view[2]
         self.seen = self.word[0]

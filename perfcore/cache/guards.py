@@ -126,9 +126,18 @@ def open_up(stored: Any) -> Any:
         return stored
     try:
         _, (marks, files, fresh, source), value = stored
-        if not marks and not files and not fresh and source is None:
-            return value
-        left = (fresh - clock.now_us() // 1000) / 1000
-        return Guarded(value, marks, files, monotonic() + left if fresh else _FOREVER, source)
     except TypeError as error:
         raise ValueError("a stored value is under no known conditions") from error
+    if not (_all(marks, bytes, int) and _all(files, str, int, int, int)) or type(fresh) is not int:
+        raise ValueError("a stored value is under no known conditions")
+    if not marks and not files and not fresh and source is None:
+        return value
+    left = (fresh - clock.now_us() // 1000) / 1000
+    return Guarded(value, marks, files, monotonic() + left if fresh else _FOREVER, source)
+
+
+def _all(found: Any, *kinds: type) -> bool:
+    """Say whether ``found`` is a tuple of no more tuples than we write, with items of these types."""
+    if type(found) is not tuple or len(found) > MOST:
+        return False
+    return all(type(one) is tuple and tuple(map(type, one)) == kinds for one in found)

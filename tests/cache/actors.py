@@ -7,7 +7,7 @@ import threading
 import time
 from pathlib import Path
 
-from perfcore.cache import DiskCache
+from perfcore.cache import CacheManager, DiskCache
 
 
 def filler(number):
@@ -309,6 +309,101 @@ def what_is_loaded():
     heavy = [name for name in ("numpy", "platformdirs", "multiprocessing") if name in sys.modules]
     files = [link for link in Path("/proc/self/fd").iterdir() if link.exists()]
     say(threading.active_count(), heavy, len(files) < 6 and bool(perfcore.cache.disk.DiskCache))
+
+
+def answer_for_tiers(folder):
+    """Do to a cache manager what the lines say, and answer."""
+    with CacheManager({"maxsize": 1000}, {"directory": folder, "maxbytes": "64MB"}) as manager:
+        say("ready")
+        for line in sys.stdin:
+            verb, *words = line.split()
+            if verb == "get":
+                say(manager.get(words[0]))
+                continue
+            if verb == "set":
+                manager.set(*words)
+            elif verb == "tag":
+                manager.set(words[0], "tagged", tags=words[1:])
+            elif verb == "untag":
+                manager.invalidate_tags(*words)
+            elif verb == "flush":
+                manager.flush()
+            say("done")
+
+
+def churn_tiers(folder, seed, count):
+    """Set and remove, and count what is found here after this process has removed it as the last one to
+    write.
+    """
+    draw = random.Random(int(seed))
+    wrong = 0
+    with CacheManager({"maxsize": 20}, {"directory": folder, "maxbytes": "8MB"}) as manager:
+        for step in range(int(count)):
+            mine, shared = ("mine", seed, draw.randrange(8)), ("shared", draw.randrange(8))
+            manager.set(mine, (mine, step), tags=[("tag", seed)])
+            wrong += manager.get(mine) not in ((mine, step), None)
+            manager.set(shared, (shared, step))
+            found = manager.get(shared)
+            wrong += found is not None and found[0] != shared
+            if step % 5 == 0:
+                manager.delete(mine)
+                wrong += manager.get(mine) is not None
+            elif step % 7 == 0:
+                manager.invalidate_tags(("tag", seed))
+                wrong += manager.get(mine) is not None
+            manager.get_many([("shared", number) for number in range(8)])
+    say(wrong)
+
+
+def write_tiers_until_killed(folder):
+    """Write ever larger numbers under one key."""
+    with CacheManager({"maxsize": 10}, {"directory": folder, "maxbytes": "8MB"}) as manager:
+        say("ready")
+        number = manager.get("killed", 0)
+        while True:
+            number += 1
+            manager.set("killed", number)
+            manager.flush()
+
+
+def fork_tiers(folder):
+    """Fork in the middle of other threads' use of a manager; both sides go on and see each other."""
+    with CacheManager({"maxsize": 100}, {"directory": folder, "maxbytes": "8MB"}) as manager:
+        manager.set("before", "fork", tags=["t"])
+        stop = threading.Event()
+
+        def hammer(seed):
+            draw = random.Random(seed)
+            while not stop.is_set():
+                manager.set(draw.randrange(50), seed, tags=["t"])
+                manager.get(draw.randrange(50))
+                manager.get_or_set(("computed", draw.randrange(5)), lambda: seed, ttl=5)
+
+        threads = [threading.Thread(target=hammer, args=(seed,)) for seed in range(3)]
+        for thread in threads:
+            thread.start()
+        codes = []
+        for number in range(4):
+            time.sleep(0.03)
+            child = os.fork()
+            if child == 0:
+                good = manager.get("before") == "fork" and manager.get("nothing") is None
+                manager.set(("child", number), number)
+                good &= manager.get_or_set(("own", number), lambda: 1) == 1
+                manager.flush()
+                good &= manager.get(("child", number)) == number
+                os._exit(0 if good else 1)
+            codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        stop.set()
+        for thread in threads:
+            thread.join()
+        seen = [manager.get(("child", number)) for number in range(4)]
+        manager.invalidate_tags("t")
+        say(
+            "good"
+            if codes == [0] * 4 and seen == [0, 1, 2, 3] and manager.get("before") is None
+            else (codes, seen)
+        )
 
 
 if __name__ == "__main__":

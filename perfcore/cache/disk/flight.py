@@ -122,5 +122,9 @@ class Flights:
         return True
 
     def _let_go(self, place: int) -> None:
-        if self._file is not None:
-            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
+        file = self._file
+        if file is not None:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_UN, 1, place)
+            except OSError:  # closed meanwhile, which has let go of it too
+                pass
