@@ -235,7 +235,7 @@ class Computing(Ladder):
         return await asyncio.to_thread(call, *args, **kwargs) if self._below else call(*args, **kwargs)
 
     def _clear(self) -> None:
-        if self._prefix is None:
+        if self._names.prefix is None:
             for tier in self._below:
                 tier.clear()
             self._memory.clear()

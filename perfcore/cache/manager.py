@@ -93,7 +93,9 @@ class CacheManager(Computing):
         checked_warmup(warmup)
         names = Names(namespace, version)
         near, ttl = open_memory(memory)
-        super().__init__(near, open_below(disk, remote), names, ttl=ttl, interval=check_interval)
+        super().__init__(
+            near, open_below(disk, remote), names, ttl=ttl, interval=check_interval, shared=near is memory
+        )
         self._closed = False
         self._restart = next((tier for tier in self._below if isinstance(tier, DiskTier)), None)
         if not warm_restart or near.capacity == 0:

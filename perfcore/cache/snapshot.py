@@ -60,7 +60,7 @@ def _write(tier: DiskTier, name: bytes, value: Any) -> Any:
 
 
 def _place(ladder: Ladder, number: int) -> bytes:
-    return encode_key(("\x9dperfcore snapshot", *(ladder._prefix or ()), number))
+    return encode_key(("\x9dperfcore snapshot", *(ladder._names.prefix or ()), number))
 
 
 def _parts(ladder: Ladder, tier: DiskTier, entries: list[Any]) -> Iterator[list[Any]]:
