@@ -50,6 +50,7 @@ CACHE = (
 
 #: extension -> the C files of the core that it needs (the core has no globals, so copies are harmless)
 EXTENSIONS = {
+    "buffers": ("alloc", "buffers", "pages"),
     "build": (),
     "tags": (),
     "engine": CACHE,
@@ -61,6 +62,8 @@ EXTENSIONS = {
     "memo": CACHE,
     "plain": (),
     "ready": (),
+    "depot": ("alloc", "buffers", "clock", "pages"),
+    "objects": ("clock",),
     "simulate": (
         "alloc",
         "dense",

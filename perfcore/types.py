@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-__all__ = ["CacheInfo", "CacheStats", "Closable", "Explanation", "PolicyState", "Store"]
+__all__ = [
+    "BufferStats",
+    "CacheInfo",
+    "CacheStats",
+    "Closable",
+    "Explanation",
+    "ObjectStats",
+    "PolicyState",
+    "Store",
+]
 
 
 @runtime_checkable
@@ -88,3 +97,60 @@ class Explanation(NamedTuple):
     frequency: int
     misses_ago: int | None
     expires_in: float | None
+
+
+class BufferStats(NamedTuple):
+    """What a buffer pool lent and got back, and what it holds; sizes are bytes.
+
+    ``acquired`` is the sum of ``reused``, ``made`` and ``oversize``. ``discarded`` came back and found no
+    room, ``trimmed`` was kept and then given back to the system. ``deferred`` releases waited for a view.
+    ``wasted_bytes`` is what the size classes add to the ``in_use_bytes`` that were asked for.
+    """
+
+    acquired: int
+    released: int
+    reused: int
+    made: int
+    oversize: int
+    discarded: int
+    trimmed: int
+    leaked: int
+    deferred: int
+    in_use: int
+    in_use_bytes: int
+    wasted_bytes: int
+    idle_bytes: int
+    cleared_bytes: int
+
+    @property
+    def hit_ratio(self) -> float:
+        """The share of acquisitions that needed no new memory, from 0 to 1; 0 before the first."""
+        return self.reused / self.acquired if self.acquired else 0.0
+
+
+class ObjectStats(NamedTuple):
+    """What an object pool lent and got back, and what it holds.
+
+    ``acquired`` is the sum of ``reused`` and ``made``. ``refused`` failed their validation, ``expired`` were
+    too old, ``discarded`` were given up by their holders, by a reset that failed or for want of room; ``waited``
+    acquisitions had to wait, ``timeouts`` of them in vain. ``leaked`` leases died unreleased.
+    """
+
+    acquired: int
+    released: int
+    reused: int
+    made: int
+    refused: int
+    expired: int
+    discarded: int
+    waited: int
+    timeouts: int
+    leaked: int
+    in_use: int
+    idle: int
+    waiting: int
+
+    @property
+    def hit_ratio(self) -> float:
+        """The share of acquisitions that needed no new object, from 0 to 1; 0 before the first."""
+        return self.reused / self.acquired if self.acquired else 0.0

@@ -170,7 +170,7 @@ COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 STANDARD = {
     *("assert.h", "errno.h", "inttypes.h", "limits.h", "math.h", "stdalign.h", "stdarg.h", "stdatomic.h"),
     *("stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "stdnoreturn.h", "string.h", "time.h"),
-    *("pthread.h", "sched.h", "sys/types.h", "unistd.h"),
+    *("pthread.h", "sched.h", "sys/mman.h", "sys/types.h", "unistd.h"),
 }
 
 

@@ -1,0 +1,63 @@
+from cpython.ref cimport PyObject
+from libc.stdint cimport uint64_t
+
+from perfcore._native.lock cimport pc_lock
+
+
+ctypedef struct parked:
+    PyObject *value                     # owned
+    uint64_t born                       # when it was made, in ns of the monotonic clock
+
+
+cdef class ObjectPool:
+    cdef object factory, reset, validate, destroy
+    cdef uint64_t max_age               # in ns; 0 is none
+    cdef bint overflow
+    cdef bint plain, unchecked          # nothing is to be run before an object is lent, or as it comes back
+    cdef uint64_t draws                 # not guarded: a lost one is no harm
+    cdef readonly int leak_sampling
+    cdef pc_lock mutex                  # guards what follows; no Python code runs under it
+    cdef parked *idle                   # a stack of idle_count, with room for `room`
+    cdef Py_ssize_t idle_count, room, least, most, total
+    cdef PyObject *first
+    cdef PyObject *last                 # borrowed: the queue of waiters, who leave it before they die
+    cdef uint64_t epoch                 # moves on in a forked child: what is older belongs to the parent
+    cdef uint64_t reused, made, released, refused, expired, discarded, waited, timeouts, leaked
+    cdef Py_ssize_t queued
+    cdef list relics                    # the parent's idle objects, kept alive and untouched
+    cdef dict sites
+    cdef object __weakref__
+
+    cdef int claim(self, Lease lease, Waiter waiter) noexcept
+    cdef Lease acquire_slowly(self, Lease lease, int claimed, uint64_t limit)
+    cdef bint settled(self, Lease lease, int claimed) except -1
+    cdef int create(self, Lease lease) except -1
+    cdef bint fit(self, Lease lease) except -1
+    cdef Lease wait(self, Lease lease, uint64_t limit)
+    cdef int finish(self, Lease lease, bint keep) except -1
+    cdef void park(self, object value, uint64_t born, uint64_t epoch) noexcept
+    cdef void scrap(self, object value) noexcept
+    cdef void vacate(self, uint64_t epoch) noexcept
+    cdef Waiter next_waiter(self)
+    cdef void unlink(self, Waiter waiter) noexcept
+    cdef bint call_waiter(self, Waiter waiter) noexcept
+    cdef list detach(self, Py_ssize_t keep)
+
+
+cdef class Lease:
+    cdef ObjectPool pool
+    cdef object value                   # None once released
+    cdef uint64_t born, epoch
+    cdef object site
+
+
+cdef class Waiter:
+    cdef ObjectPool pool
+    cdef object value, wake
+    cdef uint64_t born, epoch
+    cdef int grant                      # what it was given: one of the claims
+    cdef bint queued
+    cdef PyObject *previous
+    cdef PyObject *following
+
+    cpdef void abandon(self) noexcept
