@@ -33,11 +33,11 @@ class ObjectPool(NativePool[T]):
         _pools.add(self)
 
     def aacquire(self, timeout: float | None = None) -> Acquisition[T]:
-        """Acquire from a coroutine: ``lease = await pool.aacquire()`` or ``async with pool.aacquire() as object``.
+        """Acquire from a coroutine: ``lease = await pool.aacquire()``, or ``async with`` for the object itself.
 
         Waits as :meth:`acquire` does, in the same queue as threads, and lets the event loop run meanwhile;
-        factory, reset and validate run in the loop's thread. When the waiting task is cancelled, or its loop is
-        closed, what it would have got goes to the next in the queue.
+        factory, reset and validate run in the loop's thread. When the waiting task is cancelled, or its loop
+        is closed, what it would have got goes to the next in the queue.
 
         >>> async def use():
         ...     async with ObjectPool(list, list.clear).aacquire(timeout=1) as items:
