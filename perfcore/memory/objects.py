@@ -33,7 +33,7 @@ class ObjectPool(NativePool[T]):
         _pools.add(self)
 
     def aacquire(self, timeout: float | None = None) -> Acquisition[T]:
-        """Acquire from a coroutine: ``lease = await pool.aacquire()``, or ``async with`` for the object itself.
+        """Acquire from a coroutine: ``lease = await pool.aacquire()``, or ``async with`` for the object.
 
         Waits as :meth:`acquire` does, in the same queue as threads, and lets the event loop run meanwhile;
         factory, reset and validate run in the loop's thread. When the waiting task is cancelled, or its loop
