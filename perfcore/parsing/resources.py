@@ -6,9 +6,9 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from perfcore.memory.pressure import MemoryWatch
 from perfcore.parsing.options import ParserOptions
 from perfcore.parsing.pipeline import Pipeline, Tally
-from perfcore.parsing.pressure import MemoryWatch
 from perfcore.parsing.store import ResultStore, weigh
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from perfcore.memory.pressure import MemoryWatch, _cgroup_limits, memory_limit
 from perfcore.parsing import ParserOptions, optimize_for_performance
-from perfcore.parsing.pressure import MemoryWatch, _cgroup_limits, memory_limit
 
 GUIDE = {
     "enable_parse_cache": True,
@@ -105,7 +105,7 @@ def test_above_the_threshold_garbage_is_collected_and_then_results_are_given_up(
             assert pressed.parse_file(paths[0]).source == "parsed"
         finally:
             gc.callbacks.remove(note)
-    assert [record.name for record in caplog.records] == ["perfcore.parsing"]
+    assert [record.name for record in caplog.records] == ["perfcore.memory"]
 
 
 def test_memory_is_looked_at_once_a_second_at_most():

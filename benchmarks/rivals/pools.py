@@ -1,0 +1,130 @@
+"""What pools buy, beside the plain way, in one run.
+
+    python -m benchmarks.rivals.pools [--rounds 7]
+
+Bursts: 32 buffers alive, each filled once, then all freed; one at a time: one buffer filled and freed. The
+baseline is ``bytearray(n)`` under the C library's malloc as it comes. Objects: an acquire+release pair beside
+``deque.pop`` and ``deque.append``. Every figure is the minimum of several rounds in which all contenders take
+turns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import time
+from collections import deque
+from collections.abc import Callable
+
+from perfcore._native.build import build_info
+from perfcore.memory import BufferPool, ObjectPool
+
+KB = 1024
+SIZES = (16 * KB, 64 * KB, 256 * KB, 1024 * KB, 4096 * KB)
+ALIVE = 32
+
+
+def fill_plain(size: int, pattern: bytes) -> bytearray:
+    buffer = bytearray(size)
+    memoryview(buffer)[:] = pattern  # slice assignment to the bytearray itself would copy twice
+    return buffer
+
+
+def plain_burst(size: int, pattern: bytes) -> None:
+    held = [fill_plain(size, pattern) for _ in range(ALIVE)]
+    held.clear()
+
+
+def pool_burst(pool: BufferPool, size: int, pattern: bytes) -> None:
+    held = []
+    for _ in range(ALIVE):
+        buffer = pool.acquire(size)
+        memoryview(buffer)[:] = pattern
+        held.append(buffer)
+    for buffer in held:
+        buffer.release()
+
+
+def pool_single(pool: BufferPool, size: int, pattern: bytes) -> None:
+    buffer = pool.acquire(size)
+    memoryview(buffer)[:] = pattern
+    buffer.release()
+
+
+def best(contenders: dict[str, Callable[[], object]], rounds: int, repeat: int) -> dict[str, float]:
+    found = dict.fromkeys(contenders, float("inf"))
+    for _ in range(rounds):
+        for name, once in contenders.items():
+            start = time.perf_counter()
+            for _ in range(repeat):
+                once()
+            found[name] = min(found[name], (time.perf_counter() - start) / repeat)
+    return found
+
+
+def buffers(rounds: int) -> None:
+    print(f"{'':>8}  {'burst of 32: bytearray / pool':<32} one at a time: pool / bytearray")
+    for size in SIZES:
+        pattern = b"\xff" * size
+        pool = BufferPool(initial=0, per_class=ALIVE, max_bytes="256MB")
+        lazy = BufferPool(initial=0, per_class=ALIVE, max_bytes="256MB", clear="never")
+        burst = best(
+            {
+                "plain": lambda s=size, p=pattern: plain_burst(s, p),
+                "pool": lambda s=size, p=pattern, b=pool: pool_burst(b, s, p),
+                "never": lambda s=size, p=pattern, b=lazy: pool_burst(b, s, p),
+            },
+            rounds,
+            max(1, 8 * 1024 * KB // (size * ALIVE)),
+        )
+        single = best(
+            {
+                "plain": lambda s=size, p=pattern: fill_plain(s, p),
+                "pool": lambda s=size, p=pattern, b=pool: pool_single(b, s, p),
+            },
+            rounds,
+            max(4, 16 * 1024 * KB // size),
+        )
+        ratio = burst["plain"] / burst["pool"]
+        without = burst["plain"] / burst["never"]
+        print(
+            f"{size // KB:>6} KB  {ratio:5.2f}x (uncleared {without:5.2f}x)          "
+            f"{single['pool'] / single['plain']:.2f}",
+            flush=True,
+        )
+        pool.trim()
+        lazy.trim()
+
+
+def pairs(rounds: int, count: int = 200_000) -> None:
+    shelf: deque[list[int]] = deque([[1]])
+    pool = ObjectPool(list)
+
+    def plain() -> None:
+        for _ in range(count):
+            item = shelf.pop()
+            shelf.append(item)
+
+    def pooled() -> None:
+        for _ in range(count):
+            lease = pool.acquire()
+            lease.release()
+
+    found = best({"deque": plain, "pool": pooled}, rounds, 1)
+    cells = ", ".join(f"{name} {seconds / count * 1e9:.0f} ns" for name, seconds in found.items())
+    print(f"acquire + release / pop + append: {found['pool'] / found['deque']:.2f}   ({cells})")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=7)
+    options = parser.parse_args()
+    if not build_info()["optimized"]:
+        raise SystemExit("this build is not optimised; its figures would mean nothing")
+    gc.disable()
+    buffers(options.rounds)
+    pairs(options.rounds)
+
+
+if __name__ == "__main__":
+    main()

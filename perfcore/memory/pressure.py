@@ -1,0 +1,139 @@
+"""How close the process is to the memory it may use, and giving memory back before the system takes it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from perfcore._log import logger
+
+__all__ = ["MemoryWatch", "Pressure", "memory_limit", "memory_pressure"]
+
+log = logger("memory")
+
+#: A look costs about 20 µs and a full collection milliseconds; memory does not fill up faster than this.
+_INTERVAL = 1.0
+_CGROUP_FILES = ("memory.max", "memory.limit_in_bytes")
+_PSI_FILES = ("memory.pressure",)
+
+
+class Pressure(NamedTuple):
+    """Memory in use and allowed, in bytes; ``stalled`` is the share of the last ten seconds (0-100) in which
+    some task of the control group, or of the machine, waited for memory, None where the kernel does not tell.
+    """
+
+    used: int
+    limit: int
+    stalled: float | None
+
+    @property
+    def share(self) -> float:
+        """What is used of what is allowed, from 0 to 1."""
+        return self.used / self.limit
+
+
+def memory_pressure() -> Pressure:
+    """Return how close this process is to its memory limit.
+
+    >>> 0 < memory_pressure().share < 1
+    True
+    """
+    return Pressure(_used(), memory_limit(), _stalled(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")))
+
+
+class MemoryWatch:
+    """Calls ``relieve`` while the process uses more than the share ``threshold`` of the memory it may use."""
+
+    def __init__(self, threshold: float, relieve: Callable[[], object]) -> None:
+        self._threshold = threshold
+        self._relieve = relieve
+        self._next_look = 0.0
+        self._warned = False
+
+    def look(self) -> None:
+        """Check memory use if the last check is long enough ago."""
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + _INTERVAL
+        if self._pressed():
+            gc.collect()
+            if self._pressed():
+                self._relieve()
+                self._say_once()
+
+    def _pressed(self) -> bool:
+        return _used() > self._threshold * memory_limit()
+
+    def _say_once(self) -> None:
+        if not self._warned:
+            self._warned = True
+            log.warning("memory use is above %.0f %% of the limit", self._threshold * 100)
+
+
+def memory_limit() -> int:
+    """Return the bytes that this process may use: the least limit of its control groups and the machine.
+
+    >>> memory_limit() > 0
+    True
+    """
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min([machine, *_cgroup_limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))])
+
+
+def _used() -> int:
+    """Return the resident set in bytes. Linux tells it in a file; loading psutil takes 20 ms."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        import psutil  # type: ignore[import-untyped]
+
+        used: int = psutil.Process().memory_info().rss
+        return used
+
+
+def _directories(membership: Path, root: Path) -> list[Path]:
+    """Return the directories of this process's control group and of those around it, the innermost first."""
+    try:
+        groups = [line.split(":", 2) for line in membership.read_text().splitlines()]
+    except OSError:
+        return []
+    found: list[Path] = []
+    for _, controllers, path in groups:
+        if controllers in ("", "memory"):
+            base = root / controllers
+            group = base / path.lstrip("/")
+            parents = [parent for parent in group.parents if parent.is_relative_to(base)]
+            found += dict.fromkeys((group, *parents, base))
+    return found
+
+
+def _cgroup_limits(membership: Path, root: Path) -> list[int]:
+    """Return the memory limits of this process's control group and of those around it (v2, v1)."""
+    files = [directory / name for directory in _directories(membership, root) for name in _CGROUP_FILES]
+    return [limit for file in files if (limit := _read_limit(file)) is not None]
+
+
+def _read_limit(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):  # no such group here, or "max"
+        return None
+
+
+def _stalled(membership: Path, root: Path) -> float | None:
+    """Return the ten-second average of memory stalls (PSI) of the innermost group that tells, or of the
+    machine.
+    """
+    files = [directory / name for directory in _directories(membership, root) for name in _PSI_FILES]
+    for path in [*files, Path("/proc/pressure/memory")]:
+        try:
+            words = path.read_text().split()
+            return float(words[1].removeprefix("avg10="))  # "some avg10=0.00 ...": the first line
+        except (OSError, ValueError, IndexError):
+            continue
+    return None
