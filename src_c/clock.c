@@ -1,4 +1,4 @@
-#define _POSIX_C_SOURCE 199309L
+#define _GNU_SOURCE /* CLOCK_MONOTONIC_COARSE */
 
 #include "clock.h"
 
@@ -9,4 +9,15 @@ uint64_t pc_clock_ns(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * PC_SECOND + (uint64_t)t.tv_nsec;
+}
+
+uint64_t pc_clock_coarse_ns(void)
+{
+#ifdef CLOCK_MONOTONIC_COARSE
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return (uint64_t)t.tv_sec * PC_SECOND + (uint64_t)t.tv_nsec;
+#else
+    return pc_clock_ns();
+#endif
 }

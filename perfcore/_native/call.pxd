@@ -5,11 +5,12 @@
 # that an exception passes through a cached function without a frame of ours in its traceback.
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint64_t
-from libc.string cimport memcmp
 
 
 cdef extern from *:
     """
+    #include <string.h>
+
     /* The hash of an object; that of a str is kept in it, and is read without a call where no other thread writes it. */
     static inline Py_hash_t pc_hash_of(PyObject *object)
     {
@@ -19,12 +20,38 @@ cdef extern from *:
     #endif
         return PyObject_Hash(object);
     }
+
+    /* Whether two blocks of the same size are equal; without a call for the short ones that keys mostly are. */
+    static inline int pc_same_bytes(const char *a, const char *b, size_t size)
+    {
+        uint64_t x[2], y[2];
+        if (size < sizeof x[0] || size > sizeof x)
+            return memcmp(a, b, size) == 0;
+        memcpy(&x[0], a, sizeof x[0]);
+        memcpy(&y[0], b, sizeof y[0]);
+        memcpy(&x[1], a + size - sizeof x[1], sizeof x[1]);
+        memcpy(&y[1], b + size - sizeof y[1], sizeof y[1]);
+        return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
+    }
+
+    static inline int pc_same_str(PyObject *a, PyObject *b)
+    {
+        size_t length = (size_t)PyUnicode_GET_LENGTH(a);
+        if (length != (size_t)PyUnicode_GET_LENGTH(b))
+            return 0;
+        if (PyUnicode_IS_COMPACT_ASCII(a) && PyUnicode_IS_COMPACT_ASCII(b))
+            return pc_same_bytes((const char *)((PyASCIIObject *)a + 1), (const char *)((PyASCIIObject *)b + 1), length);
+        return PyUnicode_KIND(a) == PyUnicode_KIND(b) &&
+               memcmp(PyUnicode_DATA(a), PyUnicode_DATA(b), length * PyUnicode_KIND(a)) == 0;
+    }
+
     #define pc_type_of(object) ((PyObject *)Py_TYPE(object))
     #define pc_new_ref(object) Py_NewRef(object)
     """
     Py_hash_t pc_hash_of(PyObject *o) noexcept
     PyObject *pc_type_of(PyObject *o) noexcept
     PyObject *pc_new_ref(PyObject *o) noexcept
+    bint pc_same_str(PyObject *a, PyObject *b) noexcept
 
 cdef extern from "Python.h":
     bint is_str "PyUnicode_CheckExact"(PyObject *o) noexcept
@@ -32,9 +59,6 @@ cdef extern from "Python.h":
     bint is_bytes "PyBytes_CheckExact"(PyObject *o) noexcept
     bint is_float "PyFloat_CheckExact"(PyObject *o) noexcept
     bint is_tuple "PyTuple_CheckExact"(PyObject *o) noexcept
-    Py_ssize_t str_length "PyUnicode_GET_LENGTH"(PyObject *o) noexcept
-    int str_kind "PyUnicode_KIND"(PyObject *o) noexcept
-    void *str_data "PyUnicode_DATA"(PyObject *o) noexcept
     PyObject *new_tuple "PyTuple_New"(Py_ssize_t size) noexcept
     Py_ssize_t tuple_size "PyTuple_GET_SIZE"(PyObject *o) noexcept
     PyObject *tuple_item "PyTuple_GET_ITEM"(PyObject *o, Py_ssize_t i) noexcept
@@ -127,18 +151,12 @@ cdef enum:
     LOUD = -1  # no verdict without code of the objects
 
 
-cdef inline bint same_str(PyObject *a, PyObject *b) noexcept:
-    cdef Py_ssize_t length = str_length(a)
-    cdef int kind = str_kind(a)
-    return length == str_length(b) and kind == str_kind(b) and memcmp(str_data(a), str_data(b), length * kind) == 0
-
-
 cdef inline int same(PyObject *a, PyObject *b) noexcept:
     """Whether two objects are equal as far as that can be told without any foreign code."""
     if a == b:
         return 1
     if is_str(a) and is_str(b):
-        return same_str(a, b)
+        return pc_same_str(a, b)
     if (is_int(a) and is_int(b)) or (is_float(a) and is_float(b)) or (is_bytes(a) and is_bytes(b)):
         return equal(a, b, Py_EQ)
     return LOUD

@@ -20,7 +20,7 @@ from perfcore._native.call cimport *
 from perfcore._native.engine cimport FAILED
 from perfcore._native.lock cimport pc_lock_acquire, pc_lock_release
 from perfcore._native.ready cimport Ready
-from perfcore._native.search cimport entry_at, request, search, time_left
+from perfcore._native.search cimport *
 from perfcore._native.slots cimport pc_type_vectorcall, vectorcallfunc
 from perfcore._native.tags cimport is_label, is_stale, value_of
 
@@ -73,11 +73,16 @@ cdef class Memo:
     """
 
     cdef vectorcallfunc vectorcall
+    cdef pc_cache *core                                # of `cache`
+    cdef PyObject *(*answer_any)(Memo, PyObject **, size_t, PyObject *) noexcept
+    cdef PyObject *(*answer_otherwise)(Memo, PyObject **, size_t, uint32_t, uint32_t) noexcept
     cdef readonly Cache cache
     cdef readonly object function
     cdef object miss, key, review, finish, unhashable, bind  # None where there is none
     cdef Py_ssize_t skip
-    cdef bint typed, awaitable, plain                  # plain: a hit is its value
+    cdef bint typed, awaitable
+    cdef bint simple                                   # a sole str or int is its own key
+    cdef bint plain                                    # a hit is its value
     cdef uint64_t margin
     cdef readonly uint64_t hits, misses
     cdef dict __dict__
@@ -100,8 +105,11 @@ cdef class Memo:
         if self.margin and review is None:
             raise ValueError("margin needs review")
         self.awaitable = awaitable
+        self.simple = key is None and skip == 0 and not typed
         self.plain = review is None and finish is None and not awaitable
-        self.vectorcall = <vectorcallfunc><void *>answer
+        self.core = &cache.core
+        self.vectorcall, self.answer_any = <vectorcallfunc><void *>answer, answer_any
+        self.answer_otherwise = answer_otherwise
 
     def __call__(self, /, *args, **kwargs):
         return PyVectorcall_Call(self, args, kwargs)
@@ -149,92 +157,128 @@ cdef class Memo:
 
 
 cdef PyObject *answer(Memo self, PyObject **args, size_t nargsf, PyObject *names) noexcept:
-    """The vectorcall of a Memo."""
+    """The vectorcall of a Memo: here the commonest call, where a sole str or int is its own key, and the commonest
+    outcome, a hit that is just its value. The rest is called through pointers, or the compiler would make it a part of
+    this function, whose every call would pay for its registers and its stack."""
+    cdef pc_cache *core = self.core
+    cdef uint32_t hash, slot
+    if names != NULL or PyVectorcall_NARGS(nargsf) != 1 or not self.simple or not (is_str(args[0]) or is_int(args[0])):
+        return self.answer_any(self, args, nargsf, names)
+    hash = pc_hash32(<uint64_t>pc_hash_of(args[0]), core.seed)  # of a str or an int: cannot fail
+    pc_lock_acquire(&self.cache.mutex)
+    slot = search_key(core, args[0], hash)
+    if (slot < UNSURE and self.plain and not is_label(entry_at(core, slot).value)
+            and (core.slots.life.size == 0 or surely_alive(<PyObject *>self.cache, slot))):
+        return hit(self, slot, 0)
+    return self.answer_otherwise(self, args, nargsf, slot, hash)
+
+
+cdef PyObject *answer_otherwise(Memo self, PyObject **args, size_t nargsf, uint32_t slot, uint32_t hash) noexcept:
+    """The end of ``answer`` where there is no hit, or it is not just its value; with the lock held."""
     cdef request r
-    cdef PyObject *result
-    cdef Py_hash_t hash
-    if not understand(self, &r, args, nargsf, names, &hash):
+    if has_timer(<PyObject *>self.cache):
+        pc_lock_release(&self.cache.mutex)  # to ask the timer, which may change everything
+        return answer_any(self, args, nargsf, NULL)
+    arrive(self, &r, args, nargsf, NULL)
+    r.key, r.hash = args[0], hash
+    return conclude(self, &r, self.cache.seek_loudly(<object>r.key, hash) if slot == UNSURE else slot)
+
+
+cdef PyObject *answer_any(Memo self, PyObject **args, size_t nargsf, PyObject *names) noexcept:
+    """``answer`` for all other calls."""
+    cdef request r
+    cdef PyObject *result = NULL
+    if self.core.capacity == 0 and <PyObject *>self.miss == None_:
+        return call_through(self, args, nargsf, names)
+    arrive(self, &r, args, nargsf, names)
+    if not identify(self, &r):
         return unanswerable(self, &r)
-    r.hash = pc_hash32(<uint64_t>hash, self.cache.core.seed)
-    r.now = 0
-    if self.cache.core.slots.life.size:
-        r.now = time_of(self.cache)
-        if r.now == 0:
-            xdecref(r.made)
-            return NULL
-    result = look_up(self, &r)
+    if not has_timer(<PyObject *>self.cache) or ask_timer(self, &r.now):
+        pc_lock_acquire(&self.cache.mutex)
+        result = conclude(self, &r, search(self.cache, &r))
     xdecref(r.made)
     return result
 
 
-cdef inline bint understand(Memo self, request *r, PyObject **args, size_t nargsf, PyObject *names,
-                            Py_hash_t *hash) noexcept:
-    """Fill in what is known of a call and the hash of its key; false with an exception when there is none."""
-    cdef Py_ssize_t count = PyVectorcall_NARGS(nargsf)
+cdef inline PyObject *call_through(Memo self, PyObject **args, size_t nargsf, PyObject *names) noexcept:
+    """A call where nothing is stored: as in functools, the arguments need not even be hashable."""
+    pc_lock_acquire(&self.cache.mutex)
+    self.misses += 1
+    self.cache.misses += 1
+    pc_lock_release(&self.cache.mutex)
+    return vectorcall(<PyObject *>self.function, args, nargsf, names)
+
+
+cdef inline void arrive(Memo self, request *r, PyObject **args, size_t nargsf, PyObject *names) noexcept:
+    """Fill in what is known of a call before its key."""
+    cdef Py_ssize_t count = PyVectorcall_NARGS(nargsf), skipped = min(self.skip, count)
     r.call.passed, r.call.nargsf = args, nargsf
-    r.call.args, r.call.count, r.call.values = args, count, args + count
+    r.call.args, r.call.count, r.call.values = args + skipped, count - skipped, args + count
     r.call.names, r.call.named = names, 0 if names == NULL else tuple_size(names)
+    r.call.mark, r.call.typed = mark, self.typed
     r.key = r.made = NULL
-    if self.skip:
-        r.call.args += min(self.skip, count)
-        r.call.count -= min(self.skip, count)
+    r.now = 0
+
+
+cdef inline bint identify(Memo self, request *r) noexcept:
+    """Find the key or its hash; false with an exception when there is none."""
+    cdef Py_hash_t hash
     if <PyObject *>self.key != None_:
-        r.key = r.made = vectorcall(<PyObject *>self.key, args, count, names)
-        if r.made == NULL:
-            return False
+        r.key = r.made = vectorcall(<PyObject *>self.key, r.call.passed, r.call.nargsf, r.call.names)
     elif r.call.count == 1 and r.call.named == 0 and not self.typed and (is_str(r.call.args[0]) or is_int(r.call.args[0])):
         r.key = r.call.args[0]
-    elif in_place:
-        r.call.mark, r.call.typed = mark, self.typed
-        hash[0] = call_hash(&r.call)
-        return hash[0] != -1
-    else:
-        r.call.mark, r.call.typed = mark, self.typed
+    elif not in_place:
         r.key = r.made = call_key(&r.call)
-        if r.made == NULL:
-            return False
-    hash[0] = pc_hash_of(r.key)
-    return hash[0] != -1
+    else:
+        hash = call_hash(&r.call)
+        r.hash = pc_hash32(<uint64_t>hash, self.core.seed)
+        return hash != -1
+    hash = -1 if r.key == NULL else pc_hash_of(r.key)
+    r.hash = pc_hash32(<uint64_t>hash, self.core.seed)
+    return hash != -1
 
 
-cdef inline uint64_t time_of(Cache cache) noexcept:
-    """The time of the cache's clock; 0 with an exception when its timer raises."""
-    if <PyObject *>cache.timer == None_:
-        return 1 + pc_clock_ns()
-    return (<uint64_t (*)(Cache) noexcept>ask_timer)(cache)
+cdef inline bint ask_timer(Memo self, uint64_t *now) noexcept:
+    """Ask the cache's own timer; false with an exception when that raises."""
+    now[0] = (<uint64_t (*)(Cache) noexcept>time_of)(self.cache)
+    return now[0] != 0
 
 
-cdef uint64_t ask_timer(Cache cache) except 0:
+cdef uint64_t time_of(Cache cache) except 0:
     return cache.now()
 
 
 # --- hits ----------------------------------------------------------------------------------------------------
 
-cdef inline PyObject *look_up(Memo self, request *r) noexcept:
-    cdef pc_cache *core = &self.cache.core
-    cdef PyObject *held
-    cdef PyObject *value
-    cdef uint64_t left = PC_NEVER
-    pc_lock_acquire(&self.cache.mutex)
-    cdef uint32_t slot = search(self.cache, r)
-    if slot >= FAILED:
-        return missed(self, r, slot)
-    if r.now and pc_cache_timed(core, slot):
-        left = time_left(core, slot, r.now)
-        if left == 0:
-            pc_cache_remove(core, slot, PC_CAUSE_EXPIRED)
-            return missed(self, r, PC_NIL)
-    held = entry_at(core, slot).value
-    if is_label(held) and is_stale(held):
-        pc_cache_remove(core, slot, PC_CAUSE_INVALIDATED)
-        return missed(self, r, PC_NIL)
-    value = pc_new_ref(value_of(held))
+cdef inline PyObject *hit(Memo self, uint32_t slot, uint64_t now) noexcept:
+    """Note a hit and let go of the lock; return a reference to the value."""
+    cdef PyObject *value = pc_new_ref(value_of(entry_at(self.core, slot).value))
     self.hits += 1
     self.cache.hits += 1
-    pc_cache_hit(core, slot)
-    if core.slots.idle.size:
-        pc_cache_prolong(core, slot, r.now)
+    pc_cache_hit(self.core, slot)
+    if now and self.core.slots.idle.size:
+        pc_cache_prolong(self.core, slot, now)
     pc_lock_release(&self.cache.mutex)
+    return value
+
+
+cdef PyObject *conclude(Memo self, request *r, uint32_t slot) noexcept:
+    """What a call returns, given the outcome of the search; called with the lock, returns without it."""
+    cdef uint64_t left = PC_NEVER
+    cdef PyObject *held
+    if slot >= FAILED:
+        return missed(self, r, slot)
+    if self.core.slots.life.size and not (self.plain and surely_alive(<PyObject *>self.cache, slot)):
+        r.now = r.now or 1 + pc_clock_ns()
+        left = time_left(self.core, slot, r.now)
+    if left == 0:
+        pc_cache_remove(self.core, slot, PC_CAUSE_EXPIRED)
+        return missed(self, r, PC_NIL)
+    held = entry_at(self.core, slot).value
+    if is_label(held) and is_stale(held):
+        pc_cache_remove(self.core, slot, PC_CAUSE_INVALIDATED)
+        return missed(self, r, PC_NIL)
+    cdef PyObject *value = hit(self, slot, r.now)
     return value if self.plain else dressed(self, r, value, left)
 
 
@@ -281,8 +325,8 @@ cdef PyObject *reviewed(Memo self, request *r, PyObject *value, uint64_t left) n
 
 cdef PyObject *missed(Memo self, request *r, uint32_t slot) noexcept:
     """What a call returns that found nothing; called with the lock, returns without it."""
-    cdef bint left = self.cache.core.limbo.count != 0
-    r.version = self.cache.core.version
+    cdef bint left = self.core.limbo.count != 0
+    r.version = self.core.version
     if slot != FAILED:
         self.misses += 1
         self.cache.misses += 1
@@ -307,7 +351,7 @@ cdef PyObject *asked(Memo self, request *r) noexcept:
 cdef PyObject *computed(Memo self, request *r) noexcept:
     """What the function returns, stored unless a call in between has stored a result for the same key."""
     cdef PyObject *result = vectorcall(<PyObject *>self.function, r.call.passed, r.call.nargsf, r.call.names)
-    if result == NULL or self.cache.core.capacity == 0:
+    if result == NULL or self.core.capacity == 0:
         return result
     cdef PyObject *key = call_key(&r.call) if r.key == NULL else pc_new_ref(r.key)
     cdef bint stored = key != NULL and keep(self, r, key, result)
@@ -319,7 +363,7 @@ cdef PyObject *computed(Memo self, request *r) noexcept:
 
 
 cdef inline bint keep(Memo self, request *r, PyObject *key, PyObject *value) noexcept:
-    if self.cache.ttl_ns or self.cache.tti_ns or r.now or <PyObject *>self.cache.weigher != None_:
+    if self.cache.ttl_ns or self.cache.tti_ns or self.core.slots.life.size or <PyObject *>self.cache.weigher != None_:
         return (<int (*)(Cache, PyObject *, PyObject *) noexcept>store_anyhow)(self.cache, key, value) == 0
     return keep_plainly(self, r, key, value)
 
@@ -331,7 +375,7 @@ cdef int store_anyhow(Cache cache, PyObject *key, PyObject *value) except -1:
 
 cdef bint keep_plainly(Memo self, request *r, PyObject *key, PyObject *value) noexcept:
     """Store an entry that has neither weight nor end, unless it is there; false with an exception when that fails."""
-    cdef pc_cache *core = &self.cache.core
+    cdef pc_cache *core = self.core
     cdef uint32_t slot = PC_NIL
     cdef bint left = False, failed = False
     pc_lock_acquire(&self.cache.mutex)

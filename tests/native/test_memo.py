@@ -7,6 +7,7 @@ import gc
 import inspect
 import pickle
 import sys
+import time
 import types
 import weakref
 from collections.abc import Coroutine
@@ -202,6 +203,34 @@ def test_use_prolongs_an_idle_limit(function):
         assert memo("x") is first
     now[0] += 11
     assert memo("x") is not first
+
+
+def test_the_system_clock_ends_and_prolongs_as_a_timer_does(function):
+    memo = Memo(function, Cache(10, ttl=0.05))
+    for args in ((1,), (1, 2)):
+        first = memo(*args)
+        assert memo(*args) is first
+        time.sleep(0.06)
+        assert memo(*args) is not first
+    lasting = Memo(function, Cache(10, ttl=3600))
+    assert lasting(1) is lasting(1)
+    assert lasting(1, 2) is lasting(1, 2)
+    idle = Memo(function, Cache(10, tti=3600))
+    idle("x"), idle("x", 1)
+    time.sleep(0.02)
+    before = [idle.cache.expires_in(key) for key in ("x", ("x", 1))]
+    idle("x"), idle("x", 1)
+    assert all(idle.cache.expires_in(key) > left for key, left in zip(("x", ("x", 1)), before, strict=True))
+
+
+def test_a_cache_that_is_given_a_timer_later_is_asked_through_it(function):
+    now, timer = clock()
+    memo = Memo(function, Cache(10))
+    memo(1)
+    memo.cache.__init__(10, ttl=10, timer=timer)
+    first = memo(1)
+    now[0] += 11
+    assert memo(1) is not first
 
 
 def reviewing(function, now, timer, **options):
