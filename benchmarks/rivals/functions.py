@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from benchmarks.rivals.memory import fresh, names
+from benchmarks.rivals.memory.workload import fresh, names
 from perfcore._native.build import build_info
 from perfcore.compat.functools import lru_cache
 
