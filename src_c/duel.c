@@ -17,9 +17,19 @@
 /* ---- A shadow ---- */
 
 /* The index uses other bits of the hash than the sample, and than the sketch. */
-static uint32_t home(uint32_t hash)
+static uint32_t mark_of(uint32_t hash)
 {
-    return (hash ^ hash >> 15) & (PC_SHADOW_INDEX - 1);
+    return (hash ^ hash >> 15) << 16;
+}
+
+static uint32_t home(uint32_t mark)
+{
+    return mark >> 16 & (PC_SHADOW_INDEX - 1);
+}
+
+static uint32_t slot_at(const pc_shadow *s, uint32_t place)
+{
+    return (s->index[place] & 0xffff) - 1;
 }
 
 static uint32_t hash_of(const pc_shadow *s, uint32_t slot)
@@ -30,8 +40,8 @@ static uint32_t hash_of(const pc_shadow *s, uint32_t slot)
 /* The place of the key in the index, or the empty place where it would go. */
 static uint32_t lookup(const pc_shadow *s, uint32_t hash)
 {
-    uint32_t place = home(hash);
-    while (s->index[place] != 0 && hash_of(s, s->index[place] - 1u) != hash)
+    uint32_t mark = mark_of(hash), place = home(mark);
+    while (s->index[place] != 0 && ((s->index[place] ^ mark) >> 16 != 0 || hash_of(s, slot_at(s, place)) != hash))
         place = (place + 1) & (PC_SHADOW_INDEX - 1);
     return place;
 }
@@ -41,7 +51,7 @@ static void vacate(pc_shadow *s, uint32_t hole)
 {
     const uint32_t mask = PC_SHADOW_INDEX - 1;
     for (uint32_t place = (hole + 1) & mask; s->index[place] != 0; place = (place + 1) & mask) {
-        uint32_t wanted = home(hash_of(s, s->index[place] - 1u));
+        uint32_t wanted = home(s->index[place]);
         if (((place - wanted) & mask) >= ((place - hole) & mask)) {
             s->index[hole] = s->index[place];
             hole = place;
@@ -67,7 +77,7 @@ static void admit(pc_shadow *s, uint32_t place, uint32_t hash, uint32_t weight)
     if (weight > s->queues.capacity || s->slots.live >= PC_SHADOW_MAX || pc_slots_reserve(&s->slots) != PC_OK)
         return;
     uint32_t slot = pc_slots_take(&s->slots, hash);
-    s->index[place] = (uint16_t)(slot + 1);
+    s->index[place] = mark_of(hash) | (slot + 1);
     if (s->slots.weight.size)
         *pc_slots_weight(&s->slots, slot) = weight;
     pc_queues_insert(&s->queues, slot);
@@ -82,7 +92,7 @@ static bool request(pc_shadow *s, uint32_t hash, uint32_t weight)
         admit(s, place, hash, weight);
         return false;
     }
-    uint32_t slot = s->index[place] - 1u;
+    uint32_t slot = slot_at(s, place);
     pc_queues_hit(&s->queues, slot);
     if (s->slots.weight.size && *pc_slots_weight(&s->slots, slot) != weight) {
         pc_queues_reweigh(&s->queues, slot, weight);
@@ -298,7 +308,7 @@ static bool shadow_valid(const pc_duel *d, const pc_shadow *s)
     for (uint32_t slot = 0; slot < s->slots.used; slot++)
         if (pc_slots_in_use(&s->slots, slot)) {
             indexed++;
-            if (s->index[lookup(s, hash_of(s, slot))] != slot + 1 || !pc_duel_sampled(d, hash_of(s, slot)))
+            if (slot_at(s, lookup(s, hash_of(s, slot))) != slot || !pc_duel_sampled(d, hash_of(s, slot)))
                 return false;
         }
     return indexed == s->slots.live && indexed == pc_queues_count(&s->queues) && indexed <= PC_SHADOW_MAX &&

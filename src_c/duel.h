@@ -27,7 +27,7 @@ typedef struct {
     pc_slots slots;
     pc_queues queues;
     pc_ghost ghost;
-    uint16_t index[PC_SHADOW_INDEX]; /* slot + 1 by linear probing, 0 = empty */
+    uint32_t index[PC_SHADOW_INDEX]; /* by linear probing: 16 bits of the hash, 16 of slot + 1; 0 = empty */
 } pc_shadow;
 
 typedef struct {

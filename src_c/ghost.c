@@ -2,6 +2,10 @@
 
 #include <string.h>
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #define RESOLUTION 1024u /* steps of the coarse clock in a generation of the cache, at most */
 
 pc_status pc_ghost_init(pc_ghost *g, const pc_alloc *alloc, uint64_t entries)
@@ -33,20 +37,41 @@ static uint32_t age(const pc_ghost *g, uint32_t bucket, uint32_t clock)
     return ((clock >> g->shift) - bucket) & 0xffff;
 }
 
+/* Bit i is set where bucket i of the set has this fingerprint; 0 is that of the empty ones. */
+static uint32_t bearing(const uint32_t *set, uint32_t print)
+{
+#if defined(__SSE2__)
+    __m128i prints = _mm_and_si128(_mm_loadu_si128((const __m128i *)(const void *)set), _mm_set1_epi32((int)0xffff0000u));
+    return (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(prints, _mm_set1_epi32((int)print))));
+#else
+    uint32_t bits = 0;
+    for (unsigned way = 0; way < PC_GHOST_WAYS; way++)
+        bits |= (uint32_t)((set[way] & 0xffff0000u) == print) << way;
+    return bits;
+#endif
+}
+
+/* Age and way in one: their maximum is found without a branch to guess. */
+static uint32_t ranked(const uint32_t *set, uint32_t way, uint32_t now)
+{
+    return ((now - set[way]) & 0xffff) << 2 | way;
+}
+
 void pc_ghost_put(pc_ghost *g, uint32_t hash, uint32_t stamp, uint32_t clock)
 {
     if (g->buckets == NULL)
         return;
-    uint32_t *set = pc_ghost_set(g, hash), print = fingerprint(hash), now = clock >> g->shift, oldest = 0;
-    for (uint32_t way = 0; way < PC_GHOST_WAYS; way++) {
-        if (PC_UNLIKELY(set[way] == 0 || (set[way] ^ print) < 0x10000)) { /* rare once the cache has been full */
-            oldest = way;
-            break;
-        }
-        uint32_t ranked = ((now - set[way]) & 0xffff) << 2 | way; /* age and way in one: no branch to guess */
-        oldest = ranked > oldest ? ranked : oldest;
+    uint32_t *set = pc_ghost_set(g, hash), print = fingerprint(hash), now = clock >> g->shift;
+    uint32_t fit = bearing(set, print) | bearing(set, 0), way;
+    if (PC_UNLIKELY(fit != 0)) { /* rare once the cache has been full */
+        way = pc_ctz32(fit);
+    } else {
+        uint32_t a = ranked(set, 0, now), b = ranked(set, 1, now), c = ranked(set, 2, now), d = ranked(set, 3, now);
+        a = a > b ? a : b;
+        c = c > d ? c : d;
+        way = (a > c ? a : c) & 3;
     }
-    set[oldest & 3] = print | (stamp >> g->shift & 0xffff);
+    set[way] = print | (stamp >> g->shift & 0xffff);
 }
 
 static uint32_t stamp_of(const pc_ghost *g, uint32_t bucket, uint32_t clock)
@@ -57,10 +82,8 @@ static uint32_t stamp_of(const pc_ghost *g, uint32_t bucket, uint32_t clock)
 static uint32_t *find(const pc_ghost *g, uint32_t hash)
 {
     uint32_t *set = pc_ghost_set(g, hash), print = fingerprint(hash);
-    for (unsigned way = 0; way < PC_GHOST_WAYS; way++)
-        if ((set[way] & 0xffff0000u) == print)
-            return &set[way];
-    return NULL;
+    uint32_t found = bearing(set, print);
+    return found != 0 ? &set[pc_ctz32(found)] : NULL;
 }
 
 bool pc_ghost_peek(const pc_ghost *g, uint32_t hash, uint32_t clock, uint32_t *stamp)

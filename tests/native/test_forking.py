@@ -1,0 +1,81 @@
+"""A forked child goes on using the caches that it inherits, whatever other threads did to them at the time."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+
+FORKS = """
+    import os, sys, threading, time
+    from perfcore.cache import Cache
+
+    caches, stop, heard = [Cache(100, ttl=60), Cache(50, policy="lru")], [], []
+
+    def work(thread):
+        n = 0
+        while not stop:
+            n += 1
+            for cache in caches:
+                cache[(thread, n % 60)] = n
+                assert cache.get((thread, n % 60)) in (n, None)
+                if n % 500 == 0:
+                    cache.expire()
+            short = Cache(3)  # comes and goes while others fork
+            short["x"] = n
+
+    def child():
+        for cache in caches:
+            cache._check()
+            for i in range(300):
+                cache[i] = i
+            assert len(cache) <= cache.maxsize
+            cache.clear()
+            cache._check()
+        fresh = Cache(3)
+        fresh["x"] = 1
+        del fresh
+        if os.fork() == 0:  # once more
+            os._exit(0 if caches[0].get("absent") is None else 1)
+        os._exit(os.waitstatus_to_exitcode(os.wait()[1]))
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    for _ in range(60):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                child()
+            finally:
+                os._exit(9)
+        deadline = time.monotonic() + 20
+        while True:
+            done, status = os.waitpid(pid, os.WNOHANG)
+            if done:
+                break
+            if time.monotonic() > deadline:
+                os.kill(pid, 9)
+                os._exit(3)  # the child hangs
+            time.sleep(0.002)
+        assert status == 0, status
+    stop.append(1)
+    for thread in threads:
+        thread.join()
+    for cache in caches:
+        cache._check()
+"""
+
+
+def test_children_of_a_process_with_busy_threads_use_their_caches():
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(FORKS)],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
