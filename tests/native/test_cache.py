@@ -457,3 +457,23 @@ def test_sizeof_covers_the_structure():
 
 def test_it_is_generic_at_run_time():
     assert Cache[str, int].__origin__ is Cache
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "Ж", "\U0001f600"])
+def test_equal_strings_of_any_length_and_width_are_one_key(letter):
+    cache = Cache()
+    for length in range(40):
+        cache[letter * length] = length
+    for length in range(40):
+        assert cache["".join([letter] * length)] == length
+        assert ("".join([letter] * length) + "y") not in cache
+
+
+def test_equal_integers_of_any_size_are_one_key():
+    cache, sizes = Cache(), [0, 1, 2**15, 2**30 - 1, 2**30, 2**60, 2**61 - 1, 2**61, 2**200]
+    keys = [sign * (size + step) for size in sizes for step in (-1, 0, 1) for sign in (1, -1)]
+    for key in keys:
+        cache[key] = key
+    assert all(cache[int(str(key))] == key for key in keys)
+    assert len(cache) == len(set(keys))
+    assert all(cache[float(key)] == key for key in keys if abs(key) < 2**50)
