@@ -1,4 +1,4 @@
-"""A forked child goes on using the caches that it inherits, whatever other threads did to them at the time."""
+"""A forked child goes on using the caches that it inherits, whatever other threads did to them then."""
 
 import os
 import subprocess
