@@ -255,7 +255,7 @@ def test_one_in_so_many_is_traced():
 
 
 def test_no_more_is_kept_than_allowed():
-    pool = BufferPool(initial=0, per_class=3, max_bytes="100KB", trim_after=None)
+    pool = BufferPool(initial=0, per_class=3, max_bytes="100KB", trim_after=None, _per_thread=False)
     held = [pool.acquire(4000) for _ in range(10)] + [pool.acquire(90_000) for _ in range(3)]
     for buffer in held:
         buffer.release()
@@ -281,7 +281,7 @@ def test_trimming(pool):
 
 
 def test_what_is_not_needed_for_a_while_is_given_back():
-    pool = BufferPool(initial=10, trim_after=1e-9)
+    pool = BufferPool(initial=10, trim_after=1e-9, _per_thread=False)
     for _ in range(1024):
         pool.acquire(10).release()
     assert pool.idle() == {KB: 1}
