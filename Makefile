@@ -15,8 +15,8 @@ run: $(VENV)/.run build/.native  ## parse a source tree cold and warm and print 
 
 test: c-test lint types pytest asan  ## everything that must pass before a change lands
 
-pytest: dev servers  ## the Python tests
-	$(PYTEST)
+pytest: dev servers proofs  ## the Python tests
+	PERFCORE_PROOFS=demanded $(PYTEST)
 
 c-test:  ## the core's own tests: under the address and undefined-behaviour sanitizers, and as shipped
 	@$(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" check
@@ -54,8 +54,11 @@ free-threaded: build/free-threaded/.built  ## the native tests on a CPython with
 	cd build/free-threaded && PYTHONPATH=. PYTHON_GIL=0 bin/python -m pytest -c ../../pyproject.toml --rootdir ../.. \
 	    ../../tests/native ../../tests/conformance --ignore ../../tests/native/test_simulate.py --ignore ../../tests/native/test_hit_ratios.py -p no:cacheprovider
 
-prove: dev  ## the properties and models, twenty times as long as in `make test`
-	PERFCORE_EFFORT=20 $(PYTEST) tests/native tests/config tests/cache tests/functions tests/parsing --timeout 7200
+prove: dev proofs  ## the properties and models, twenty times as long as in `make test`, and the ring under stress
+	@$(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" PLAIN=1 OPTIMIZE=-O3 BUILD=../../build/c-tests-O3 stress
+	@$(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" TSAN=1 BUILD=../../build/c-tests-tsan stress
+	PERFCORE_PROOFS=demanded PERFCORE_EFFORT=20 $(PYTEST) tests/native tests/config tests/cache tests/functions \
+	    tests/parsing tests/metrics tests/proofs --timeout 7200
 
 chaos: dev  ## processes killed 200 times, files damaged ten thousand times
 	PERFCORE_KILLS=200 PERFCORE_MUTATIONS=10000 $(PYTEST) tests/cache tests/parsing/test_parallel.py --timeout 7200
@@ -76,6 +79,10 @@ dev: $(VENV)/.dev build/.native
 
 servers:
 	@tools/debian-packages redis-server=redis-server redis-cli=redis-tools
+
+# What the ring and the queue are explored with.
+proofs:
+	@tools/debian-packages g++=g++ spin=spin /usr/include/relacy/relacy.hpp=relacy-dev
 
 # A virtual environment that can build. The version is checked here, where the message can say what to do.
 $(VENV)/.base: Makefile
@@ -117,4 +124,4 @@ build/free-threaded/.built: $(NATIVE_SOURCES) $(wildcard perfcore/*.py perfcore/
 	build/free-threaded/bin/python setup.py -q build --build-base build/free-threaded-work --build-lib build/free-threaded
 	@touch $@
 
-.PHONY: servers nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev
+.PHONY: servers proofs nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev

@@ -64,6 +64,11 @@ EXTENSIONS = {
     "ready": (),
     "depot": ("alloc", "buffers", "clock", "pages"),
     "objects": ("clock",),
+    "events": ("alloc", "queue"),
+    "histogram": ("clock", "hist"),
+    "metrics": ("clock",),
+    "ring": ("alloc", "clock", "ring"),
+    "timer": ("clock", "hist"),
     "simulate": (
         "alloc",
         "dense",

@@ -31,11 +31,13 @@ typedef enum {
 #define PC_LIKELY(x) __builtin_expect(!!(x), 1)
 #define PC_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define PC_PREFETCH(p) __builtin_prefetch(p)
+#define PC_PREFETCH_WRITE(p) __builtin_prefetch(p, 1)
 #define PC_NOINLINE __attribute__((noinline))
 #else
 #define PC_LIKELY(x) (x)
 #define PC_UNLIKELY(x) (x)
 #define PC_PREFETCH(p) ((void)0)
+#define PC_PREFETCH_WRITE(p) ((void)0)
 #define PC_NOINLINE
 #endif
 

@@ -1,18 +1,69 @@
-"""What a service measures of itself: trends and anomalies of series."""
+"""Metrics that cost nanoseconds: instruments, rings and registries. Names load on first use."""
 
 from perfcore._lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from perfcore._native.events import EventQueue
+    from perfcore._native.ring import SampleRing
     from perfcore.metrics.anomaly import Anomaly, AnomalyDetector
+    from perfcore.metrics.family import OVERFLOW_LABEL, Family
+    from perfcore.metrics.layouts import Exponential, NativeHistogram, classic, exponential, native
+    from perfcore.metrics.registry import (
+        Counter,
+        Gauge,
+        Histogram,
+        HistogramSnapshot,
+        Registry,
+        Timer,
+        default_registry,
+    )
+    from perfcore.metrics.snapshot import FamilySnapshot, RegistrySnapshot
     from perfcore.metrics.trend import Trend, trend
 
-__all__ = ["Anomaly", "AnomalyDetector", "Trend", "trend"]
+__all__ = [
+    "OVERFLOW_LABEL",
+    "Anomaly",
+    "AnomalyDetector",
+    "Counter",
+    "EventQueue",
+    "Exponential",
+    "Family",
+    "FamilySnapshot",
+    "Gauge",
+    "Histogram",
+    "HistogramSnapshot",
+    "NativeHistogram",
+    "Registry",
+    "RegistrySnapshot",
+    "SampleRing",
+    "Timer",
+    "Trend",
+    "classic",
+    "default_registry",
+    "exponential",
+    "native",
+    "trend",
+]
 
 __getattr__, __dir__ = lazy(
     __name__,
     {
+        "perfcore._native.events": ["EventQueue"],
+        "perfcore._native.ring": ["SampleRing"],
         "perfcore.metrics.anomaly": ["Anomaly", "AnomalyDetector"],
+        "perfcore.metrics.family": ["OVERFLOW_LABEL", "Family"],
+        "perfcore.metrics.layouts": ["Exponential", "NativeHistogram", "classic", "exponential", "native"],
+        "perfcore.metrics.registry": [
+            "Counter",
+            "Gauge",
+            "Histogram",
+            "HistogramSnapshot",
+            "Registry",
+            "Timer",
+            "default_registry",
+        ],
+        "perfcore.metrics.snapshot": ["FamilySnapshot", "RegistrySnapshot"],
         "perfcore.metrics.trend": ["Trend", "trend"],
     },
 )

@@ -1,0 +1,39 @@
+"""What rooms of one floor tell each other without knowing each other: whose operation this was.
+
+A profile of a call sets itself as the context's observer; a cache, a pool or a stream that does something on
+behalf of whoever called it notes it here. With nobody watching a note is one look at a context variable.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+__all__ = ["note", "watched"]
+
+_OBSERVERS: ContextVar[tuple[Tally[str], ...]] = ContextVar("perfcore_observers", default=())
+
+
+def note(operation: str, amount: int = 1, /) -> None:
+    """Count an operation (``"cache.hit"``, ``"io.read_bytes"``) for all that watch this context."""
+    for tally in _OBSERVERS.get():
+        tally[operation] += amount
+
+
+@contextmanager
+def watched() -> Iterator[Tally[str]]:
+    """Collect what is noted in this context and in tasks that start in it; nested watchers all see it.
+
+    >>> with watched() as operations:
+    ...     note("cache.hit"); note("cache.hit"); note("cache.miss")
+    >>> dict(operations)
+    {'cache.hit': 2, 'cache.miss': 1}
+    """
+    tally: Tally[str] = Tally()
+    token = _OBSERVERS.set((*_OBSERVERS.get(), tally))
+    try:
+        yield tally
+    finally:
+        _OBSERVERS.reset(token)
