@@ -1,4 +1,4 @@
-"""Caches: in memory and on disk. Names load on first use."""
+"""Caches: in memory, on disk and on servers. Names load on first use."""
 
 from perfcore._lazy import lazy
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from perfcore.cache.functions.methods import cached_method
     from perfcore.cache.functions.typed import CachedFunction
     from perfcore.cache.manager import CacheManager
+    from perfcore.cache.remote import RemoteCache
     from perfcore.types import CacheInfo
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "CacheStats",
     "CachedFunction",
     "DiskCache",
+    "RemoteCache",
     "cached",
     "cached_method",
     "codec",
@@ -35,6 +37,7 @@ __getattr__, __dir__ = lazy(
         "perfcore.cache.functions.methods": ["cached_method"],
         "perfcore.cache.functions.typed": ["CachedFunction"],
         "perfcore.cache.manager": ["CacheManager"],
+        "perfcore.cache.remote": ["RemoteCache"],
         "perfcore.types": ["CacheInfo"],
     },
 )
