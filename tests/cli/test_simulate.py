@@ -348,7 +348,7 @@ def test_on_a_terminal_there_is_a_progress_bar(long_trace):
 
 def test_elsewhere_there_is_a_line_now_and_then(long_trace, perfcore, monkeypatch):
     monkeypatch.setattr(progress, "_INTERVAL", 0)
-    done = perfcore("simulate", long_trace, "--sizes", "1%", "--policies", "lru")
+    done = perfcore("simulate", long_trace, "--sizes", "1%", "--policies", "lfu,adaptive")
     assert done.returncode == 0
     for doing in ("reading", "simulating"):
         told = [line for line in done.stderr.splitlines() if line.startswith(f"{doing}: ")]
