@@ -61,6 +61,7 @@ EXTENSIONS = {
     "keys": (),
     "memo": CACHE,
     "plain": (),
+    "unpack": (),
     "ready": (),
     "depot": ("alloc", "buffers", "clock", "pages"),
     "objects": ("clock",),

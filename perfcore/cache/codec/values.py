@@ -2,17 +2,20 @@
 
 A plain value is written in one pass (:func:`perfcore._native.plain.pack_plain`). Any other is rewritten
 for msgspec first: what MessagePack lacks becomes an ``Ext`` whose data is again MessagePack, so that inside a
-tuple or a dataclass everything plain still moves at C speed. One decoder reads both.
+tuple or a dataclass everything plain still moves at C speed. One reader
+(:func:`perfcore._native.unpack.unpack_plain`) takes both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from msgspec import msgpack
 
 from perfcore._native.plain import MAX_DEPTH, pack_plain
+from perfcore._native.unpack import unpack_plain
 from perfcore.cache.codec import arrays, objects
 from perfcore.cache.codec.leaves import LEAVES, Leaf
 from perfcore.errors import CodecError
@@ -144,7 +147,7 @@ def _read_object(data: memoryview) -> Any:
 
 
 #: Returns the value in bytes or a memoryview; anything but :func:`pack`'s work may raise any exception.
-unpack = msgpack.Decoder(ext_hook=_read).decode
+unpack: Callable[[bytes | memoryview], Any] = partial(unpack_plain, _read)
 _decode_list = msgpack.Decoder(list, ext_hook=_read).decode
 
 _READERS: dict[int, Callable[[memoryview], Any]] = {
