@@ -75,6 +75,9 @@ cdef extern from "Python.h":
     void PyList_SET_ITEM(PyObject *items, Py_ssize_t place, PyObject *item) noexcept
     PyObject *PyDict_New() noexcept
     int PyDict_SetItem(PyObject *mapping, PyObject *key, PyObject *item) noexcept
+    PyObject *PyMemoryView_FromObject(PyObject *owner) noexcept
+    PyObject *PySequence_GetSlice(PyObject *items, Py_ssize_t start, Py_ssize_t end) noexcept
+    PyObject *PyObject_CallFunction(PyObject *function, const char *format, ...) noexcept
     void PyErr_SetString(PyObject *kind, const char *message) noexcept
     int Py_EnterRecursiveCall(const char *where) noexcept
     void Py_LeaveRecursiveCall() noexcept
@@ -93,6 +96,7 @@ cdef struct Input:
     const uint8_t *begin
     const uint8_t *at
     const uint8_t *end
+    uint64_t owed  # values that begun containers have still to read, each a byte or more
     PyObject *owner
     PyObject *hook
 
@@ -115,6 +119,7 @@ def unpack_plain(hook, data, /):
     try:
         source.begin = source.at = <const uint8_t *>view.buf
         source.end = source.at + view.len
+        source.owed = 1
         source.owner, source.hook = <PyObject *>data, <PyObject *>hook
         value = whole(&source)
     finally:
@@ -144,6 +149,7 @@ cdef PyObject *read(Input *source, int depth) noexcept:
         return refuse("bytes end within a value")
     tag = source.at[0]
     source.at += 1
+    source.owed -= 1
     if tag < 0x80:
         return PyLong_FromLongLong(tag)
     if tag < 0x90:
@@ -259,8 +265,9 @@ cdef PyObject *read_list(Input *source, uint64_t count, int depth) noexcept:
 
 
 cdef bint bears(Input *source, uint64_t parts, int depth) noexcept:
-    """Say whether a container may stand here and the bytes that are left can hold its parts."""
-    if depth < DEEPEST and parts <= <uint64_t>(source.end - source.at):
+    """Say whether a container may stand here, and the bytes that are left can hold all that is announced."""
+    source.owed += parts
+    if depth < DEEPEST and source.owed <= <uint64_t>(source.end - source.at):
         return True
     refuse("a container where none fits")
     return False
@@ -310,11 +317,18 @@ cdef PyObject *read_extension(Input *source, uint64_t size, int depth) noexcept:
     return extended(source, <int8_t>data[0], data + 1 - source.begin, <Py_ssize_t>size)
 
 
-cdef PyObject *extended(Input *source, int code, Py_ssize_t start, Py_ssize_t size) except? NULL:
+cdef PyObject *extended(Input *source, int code, Py_ssize_t start, Py_ssize_t size) noexcept:
     """Have the hook make a value, which may come back here for what is inside it."""
-    view = memoryview(<object>source.owner)[start:start + size]
-    made = (<object>source.hook)(code, view)
-    return new(<PyObject *>made)
+    cdef PyObject *made = NULL
+    cdef PyObject *part
+    cdef PyObject *view = PyMemoryView_FromObject(source.owner)
+    if view != NULL:
+        part = PySequence_GetSlice(view, start, start + size)
+        Py_DECREF(view)
+        if part != NULL:
+            made = PyObject_CallFunction(source.hook, "iO", code, part)
+            Py_DECREF(part)
+    return made
 
 
 cdef inline const uint8_t *take(Input *source, uint64_t size) noexcept:
