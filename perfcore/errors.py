@@ -4,7 +4,7 @@ Errors that a Python programmer already has a word for stay that word: a missing
 type is ``TypeError``. Everything that is perfcore's own derives from :class:`PerfcoreError`.
 """
 
-__all__ = ["CodecError", "ConfigError", "MissingExtraError", "PerfcoreError"]
+__all__ = ["CodecError", "ConfigError", "MissingExtraError", "PerfcoreError", "UnreadableError"]
 
 
 class PerfcoreError(Exception):
@@ -17,6 +17,10 @@ class ConfigError(PerfcoreError, ValueError):
 
 class CodecError(PerfcoreError, ValueError):
     """Stored bytes could not be decoded: damaged, foreign, forged, or of another version."""
+
+
+class UnreadableError(CodecError):
+    """Stored bytes are sound, and not for this process: a class it does not allow, a pickle, no memory."""
 
 
 class MissingExtraError(PerfcoreError, ImportError):

@@ -292,14 +292,14 @@ cdef PyObject *read_name(const uint8_t *text, Py_ssize_t size) noexcept:
     """The string of a key: the one in the table, or a new one, which takes its place there."""
     cdef uint32_t place = pc_place(text, size)
     cdef PyObject *held = names[place]
+    cdef PyObject *made
     if held != NULL and PyUnicode_GET_LENGTH(held) == size and memcmp(PyUnicode_DATA(held), text, size) == 0:
         return new(held)
-    held = PyUnicode_DecodeUTF8(<const char *>text, size, NULL)
-    if held != NULL and pc_is_ascii(text, size) and PyObject_Hash(held) != -1:
-        held, names[place] = names[place], new(held)
+    made = PyUnicode_DecodeUTF8(<const char *>text, size, NULL)
+    if made != NULL and pc_is_ascii(text, size) and PyObject_Hash(made) != -1:
+        names[place] = new(made)
         Py_XDECREF(held)
-        held = new(names[place])
-    return held
+    return made
 
 
 cdef PyObject *read_bytes(Input *source, uint64_t size) noexcept:

@@ -18,6 +18,7 @@ from hypothesis.extra import numpy as nps
 
 from perfcore.cache import codec
 from perfcore.cache.codec import MAX_DEPTH, Codec
+from perfcore.cache.codec import values as codec_values
 from perfcore.errors import CodecError
 
 
@@ -136,6 +137,33 @@ def test_values_are_nested_up_to_a_bound(wrap):
     assert same(there_and_back(value), value)
     with pytest.raises(TypeError, match="deep"):
         codec.encode(wrap(value))
+
+
+@pytest.mark.parametrize(
+    "double",
+    [
+        lambda inner: (inner, inner),
+        lambda inner: [inner, {2: inner}],
+        lambda inner: {(1,): inner, (2,): inner},
+    ],
+    ids=["tuples", "lists and dicts", "dicts of pairs"],
+)
+def test_a_value_that_doubles_at_each_level_is_refused_in_bounded_time(double, monkeypatch):
+    monkeypatch.setattr(codec_values, "_MOST_PARTS", 1 << 14)  # of the 4 million, for which it takes seconds
+    value = (1,)
+    for _ in range(60):
+        value = double(value)
+    with pytest.raises(TypeError, match="parts"):
+        codec.encode(value)
+
+
+def test_a_value_that_grows_with_each_level_is_refused_in_bounded_memory(monkeypatch):
+    monkeypatch.setattr(codec_values, "_MOST_BYTES", 1 << 24)
+    value = (bytes(1000),) * 1000
+    for _ in range(60):
+        value = (value, value)
+    with pytest.raises(TypeError, match="takes more than"):
+        codec.encode(value)
 
 
 def test_a_value_that_holds_one_object_often_is_not_taken_for_recursive():

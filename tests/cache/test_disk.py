@@ -8,11 +8,12 @@ import time
 from collections.abc import MutableMapping
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 import perfcore.cache.disk.structure
-from perfcore.cache import Cache, DiskCache
+from perfcore.cache import Cache, DiskCache, codec
 from perfcore.cache.codec import Codec
 from perfcore.cache.disk import DiskStats
 from perfcore.cache.disk.environment import DATA_FILE
@@ -456,7 +457,8 @@ def test_it_counts_what_happens(cache):
     stats = cache.stats()
     assert stats == DiskStats(
         hits=3, misses=2, writes=2, deletes=1, evictions=0, expirations=0, invalidations=0, rejections=0,
-        dropped=0, damaged=0, errors=0, entries=1, bytes=stats.bytes, file_bytes=stats.file_bytes, pending=0,
+        dropped=0, damaged=0, unreadable=0, errors=0, entries=1, bytes=stats.bytes,
+        file_bytes=stats.file_bytes, pending=0,
     )  # fmt: skip
     assert stats.hit_ratio == 0.6
     assert 0 < stats.bytes <= stats.file_bytes
@@ -474,6 +476,36 @@ def test_verify_finds_nothing_in_a_good_cache_and_removes_what_is_damaged(cache)
     assert cache.verify() == (180, 21, None)
     assert cache.verify() == (180, 0, None)
     assert len(cache) == 180
+
+
+def test_a_value_whose_class_this_process_does_not_know_is_a_miss_and_stays(tmp_path):
+    known = codec.allow(NamedTuple("Deployed", [("a", int)]))
+    with DiskCache(tmp_path, maxbytes="1MB") as cache:
+        cache["a"] = known(1)
+        cache.flush()
+        codec.allow(NamedTuple("Deployed", [("a", int), ("b", int)]))
+        assert cache.get("a") is None
+        assert cache.get_many(["a"]) == [None]
+        cache.flush()
+        assert cache.stats()[9:11] == (0, 2), "nothing was damaged, two lookups could not be served"
+        codec.allow(known)
+        assert cache["a"] == known(1)
+
+
+def test_a_call_too_deep_in_the_stack_to_make_a_value_does_not_remove_it(cache):
+    cache["a"] = value = [{1: (2,)}] * 3
+    cache.flush()
+    found = []
+
+    def dig():
+        found.append(cache.get("a"))
+        dig()
+
+    with pytest.raises(RecursionError):
+        dig()
+    cache.flush()
+    assert value in found
+    assert cache["a"] == value
 
 
 def test_signed_caches_and_others_do_not_read_each_other(tmp_path):

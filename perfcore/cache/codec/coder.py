@@ -6,7 +6,7 @@ from typing import Any
 
 from perfcore.cache.codec import arrays, values
 from perfcore.cache.codec.entry import COMPRESSED, Entry, seal, unseal
-from perfcore.errors import CodecError
+from perfcore.errors import CodecError, UnreadableError
 
 __all__ = ["Codec", "decode", "encode"]
 
@@ -56,7 +56,10 @@ class Codec:
         return PICKLE, pickle.dumps(value, protocol=5)
 
     def unpack(self, kind: int, payload: bytes | memoryview, /) -> Any:
-        """Return the value; raises :exc:`CodecError` for anything that :meth:`pack` could not have made."""
+        """Return the value; raises :exc:`CodecError` for anything that :meth:`pack` could not have made.
+
+        That is an :exc:`UnreadableError` when another process might make a value of it, or this one later.
+        """
         try:
             if kind == MESSAGEPACK:
                 return values.unpack(payload)
@@ -70,11 +73,13 @@ class Codec:
                 return pickle.loads(payload)
         except CodecError:
             raise
+        except (RecursionError, MemoryError) as error:  # what is above this call may be to blame
+            raise UnreadableError(f"no room to make a stored value: {type(error).__name__}") from error
         except Exception as error:  # whatever hostile bytes provoke in a constructor of the allow-list
             raise CodecError(f"stored bytes are not a value: {type(error).__name__}") from error
-        raise CodecError(
-            "a stored value is a pickle" if kind == PICKLE else f"a value is of unknown kind {kind}"
-        )
+        if kind == PICKLE:
+            raise UnreadableError("a stored value is a pickle")
+        raise CodecError(f"a value is of unknown kind {kind}")
 
     def encode(self, value: Any, *, key: bytes = b"") -> bytes:
         """Return ``value`` as bytes; raises :exc:`TypeError` naming what cannot be stored."""

@@ -14,7 +14,7 @@ from struct import Struct
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from perfcore.errors import CodecError
+from perfcore.errors import CodecError, UnreadableError
 
 __all__ = ["LEAVES", "Leaf"]
 
@@ -118,9 +118,13 @@ def _read_zone(data: memoryview) -> tzinfo | None:
     if not data:
         return None
     if data[0] == ord("z"):
-        from zoneinfo import ZoneInfo
+        from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-        return ZoneInfo(str(data[1:], "ascii"))
+        zone = str(data[1:], "ascii")
+        try:
+            return ZoneInfo(zone)
+        except ZoneInfoNotFoundError:
+            raise UnreadableError(f"this system knows no time zone {zone!r}") from None
     offset = _read_timedelta(data[1 : 1 + _TIMEDELTA.size])
     name = data[1 + _TIMEDELTA.size :]
     if name:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 from xxhash import xxh32_intdigest
 
-from perfcore.errors import CodecError
+from perfcore.errors import UnreadableError
 
 __all__ = ["allow", "rebuild", "take_apart"]
 
@@ -88,7 +88,9 @@ def rebuild(name: str, fingerprint: int, values: list[Any]) -> Any:
     """Return the instance that :func:`take_apart` took apart."""
     cls, today, rebuilt = _by_name.get(name, (None, 0, list))
     if cls is None or fingerprint != today:
-        raise CodecError("a stored object is of a class that is not allowed here, or has other fields now")
+        raise UnreadableError(
+            "a stored object is of a class that is not allowed here, or has other fields now"
+        )
     return rebuilt(values)
 
 

@@ -28,6 +28,9 @@ _encode = msgpack.Encoder().encode
 _TUPLE, _SET, _FROZENSET, _PAIRS, _ROWS, _OBJECT, _ARRAY, _SCALAR = range(16, 24)
 _SCALARS = frozenset({type(None), bool, int, float, str, bytes})
 _SEQUENCES: dict[type, int] = {tuple: _TUPLE, set: _SET, frozenset: _FROZENSET}
+#: A value that contains another one twice, which does the same, doubles at each level. Others do not reach
+#: these: the largest that is stored takes 256 MB.
+_MOST_PARTS, _MOST_BYTES = 1 << 22, 1 << 30
 _LEAVES = {kind: leaf for leaf in LEAVES for kind in leaf.types}
 
 
@@ -37,12 +40,12 @@ def pack(value: Any) -> bytes:
     if packed is not None:
         return packed
     try:
-        return _encode(_quick.pack(value, _TOP))
+        return _encode(_Packer(_SCALARS).pack(value, _TOP))
     except (
         OverflowError,
         UnicodeEncodeError,
     ):  # an int beyond 64 bits, or text with surrogates, somewhere inside
-        return _encode(_careful.pack(value, _TOP))
+        return _encode(_Packer(_SCALARS - {int, str}).pack(value, _TOP))
     except RecursionError:
         raise TypeError("cannot store a value nested so deep below this call stack") from None
 
@@ -53,15 +56,19 @@ _TOP: _Path = (0, None, None)
 
 
 class _Packer:
-    """Rewrites a value level by level; ``passed`` are the exact types that msgspec may see unchanged."""
+    """Rewrites one value level by level; ``passed`` are the exact types that msgspec may see unchanged."""
 
     def __init__(self, passed: frozenset[type]) -> None:
         self._passed = passed
+        self._parts, self._bytes = _MOST_PARTS, _MOST_BYTES
 
     def pack(self, value: Any, above: _Path) -> Any:
         kind = type(value)
         if kind in self._passed:
             return value
+        self._parts -= 1
+        if self._parts < 0:
+            raise TypeError(f"cannot store a value of more than {_MOST_PARTS} parts")
         if kind in _LEAVES:
             return _pack_leaf(value, _LEAVES[kind])
         depth = above[0]
@@ -73,7 +80,7 @@ class _Packer:
         if kind is dict:
             return self._dict(value, path)
         if kind in _SEQUENCES:
-            return Ext(_SEQUENCES[kind], _encode(self._items(value, path)))
+            return self._inside(_SEQUENCES[kind], self._items(value, path))
         return self._object(value, kind, path)
 
     def _items(self, items: Any, path: _Path) -> Any:
@@ -84,13 +91,13 @@ class _Packer:
 
     def _list(self, items: list[Any], path: _Path) -> Any:
         if set(map(type, items)) == {tuple} and all(self._passed.issuperset(map(type, row)) for row in items):
-            return Ext(_ROWS, _encode(items))  # a table: one extension, not one for each row
+            return self._inside(_ROWS, items)  # a table: one extension, not one for each row
         return self._items(items, path)
 
     def _dict(self, items: dict[Any, Any], path: _Path) -> Any:
         if not self._passed.issuperset(map(type, items)):
             pairs = [part for pair in items.items() for part in pair]
-            return Ext(_PAIRS, _encode(self._items(pairs, path)))
+            return self._inside(_PAIRS, self._items(pairs, path))
         if self._passed.issuperset(map(type, items.values())):
             return items
         return {key: self.pack(item, path) for key, item in items.items()}
@@ -104,7 +111,14 @@ class _Packer:
             if issubclass(kind, np.generic):
                 return Ext(_SCALAR, arrays.pack_scalar(value))
         name, fingerprint, fields = objects.take_apart(value)
-        return Ext(_OBJECT, _encode([name, fingerprint, *self._items(list(fields), path)]))
+        return self._inside(_OBJECT, [name, fingerprint, *self._items(list(fields), path)])
+
+    def _inside(self, code: int, items: Any) -> msgpack.Ext:
+        data = _encode(items)
+        self._bytes -= len(data)
+        if self._bytes < 0:
+            raise TypeError(f"cannot store a value that takes more than {_MOST_BYTES >> 30} GB to write")
+        return Ext(code, data)
 
 
 def _too_deep(value: Any, above: _Path) -> str:
@@ -123,10 +137,6 @@ def _pack_leaf(value: Any, leaf: Leaf) -> Any:
     if type(value) is str and value.isascii():
         return value
     return Ext(leaf.code, leaf.write(value))
-
-
-_quick = _Packer(_SCALARS)
-_careful = _Packer(_SCALARS - {int, str})
 
 
 def _read(code: int, data: memoryview) -> Any:

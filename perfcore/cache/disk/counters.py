@@ -20,6 +20,7 @@ class Counters:
     rejections: int = 0
     dropped: int = 0
     damaged: int = 0
+    unreadable: int = 0
     errors: int = 0
 
 
@@ -29,6 +30,7 @@ class DiskStats(NamedTuple):
     ``writes`` are commits of values; ``expirations`` entries found expired, ``invalidations`` those whose
     tags were invalidated; ``rejections`` values too large; ``dropped`` values given up because the disk was
     full, away or too slow; ``damaged`` entries removed because they were damaged, foreign or forged;
+    ``unreadable`` lookups of sound entries that are not for this process, and stay;
     ``errors`` failed operations below. ``entries`` and ``bytes`` (pages in use) are those of the directory,
     ``pending`` writes not yet committed, ``file_bytes`` the size of the data file.
     """
@@ -43,6 +45,7 @@ class DiskStats(NamedTuple):
     rejections: int
     dropped: int
     damaged: int
+    unreadable: int
     errors: int
     entries: int
     bytes: int

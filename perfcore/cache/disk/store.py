@@ -29,7 +29,7 @@ from perfcore.cache.disk.pending import Pending, Write
 from perfcore.cache.disk.tags import NO_TAGS, mark, names
 from perfcore.cache.disk.writer import Writer
 from perfcore.cache.keys import Key
-from perfcore.errors import CodecError
+from perfcore.errors import CodecError, UnreadableError
 
 __all__ = ["Store"]
 
@@ -114,6 +114,9 @@ class Store:
             elif len(payload) != raw_length:
                 raise CodecError("a stored entry has another length than it declares")
             value = codec.unpack(kind, payload)
+        except UnreadableError:  # during a deploy both versions of a class are at work
+            self.counters.unreadable += spare
+            return MISSING
         except CodecError:
             self.counters.damaged += spare and self._discard(name, data)
             return MISSING
