@@ -5,16 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from perfcore._native.histogram import Histogram, HistogramSnapshot
 from perfcore._native.metrics import Counter, Gauge, Instrument, install
 from perfcore._native.timer import Timer
 from perfcore.metrics.decorate import timed
 from perfcore.metrics.family import Family, checked_labels, checked_name
-
-if TYPE_CHECKING:
-    from perfcore.metrics.snapshot import RegistrySnapshot
+from perfcore.metrics.snapshot import RegistrySnapshot, family_snapshot
 
 __all__ = [
     "Counter",
@@ -94,8 +92,6 @@ class Registry:
 
     def snapshot(self) -> RegistrySnapshot:
         """Return what all series hold now; one that was made in the meantime may be missing."""
-        from perfcore.metrics.snapshot import RegistrySnapshot, family_snapshot
-
         return RegistrySnapshot({family.name: family_snapshot(family) for family in self})
 
     def unregister(self, name: str) -> None:
