@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from itertools import count
 from threading import Lock, RLock, local
@@ -208,14 +208,24 @@ _graph = RLock()
 @contextmanager
 def leading(flight: Flight) -> Iterator[None]:
     """This thread computes ``flight`` in here: what it calls knows that it is inside."""
-    token = _context.set(flight.place)
     stack: list[Flight] = _thread.__dict__.setdefault("stack", [])
     stack.append(flight)
     try:
-        yield
+        with taking_part(flight):
+            yield
     finally:
         stack.remove(flight)
-        _context.reset(token)
+
+
+@contextmanager
+def taking_part(flight: Flight) -> Iterator[None]:
+    """What this task does in here is part of ``flight``; what its thread does meanwhile is not."""
+    token = _context.set(flight.place)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # a task that was never finished is closed in a context of somebody else
+            _context.reset(token)
 
 
 def inside(flight: Flight) -> None:

@@ -1,5 +1,6 @@
 """What a disk cache does for its user when nothing goes wrong; what goes wrong is in test_disk_faults.py."""
 
+import asyncio
 import os
 import random
 import re
@@ -387,6 +388,107 @@ def test_computations_that_need_each_other_do_not_wait_for_ever(cache):
         thread.join(timeout=10)
     assert not any(thread.is_alive() for thread in threads)
     assert cache.get_or_set("self", lambda: cache.get_or_set("self", lambda: 5)) == 5
+
+
+def test_of_tasks_and_threads_that_want_one_value_one_computes(cache):
+    calls = []
+
+    async def compute():
+        calls.append(1)
+        await asyncio.sleep(0.1)
+        return {"answer": 42}
+
+    async def ask():
+        tasks = [asyncio.create_task(cache.aget_or_set("k", compute)) for _ in range(5)]
+        await asyncio.sleep(0.02)
+        threads = [asyncio.to_thread(cache.get_or_set, "k", lambda: calls.append("thread")) for _ in range(3)]
+        return await asyncio.gather(*tasks, *threads, cache.aget_or_set("k", compute))
+
+    assert asyncio.run(ask()) == [{"answer": 42}] * 9
+    assert calls == [1]
+
+
+def test_a_task_that_waits_for_a_thread_leaves_its_loop_free(cache):
+    begun, end = threading.Event(), threading.Event()
+
+    def compute():
+        begun.set()
+        end.wait(10)
+        return "thread"
+
+    async def ask():
+        thread = asyncio.create_task(asyncio.to_thread(cache.get_or_set, "k", compute))
+        await asyncio.to_thread(begun.wait)
+        task = asyncio.create_task(cache.aget_or_set("k", never))
+        await asyncio.sleep(0.01)
+        end.set()
+        return await asyncio.gather(task, thread)
+
+    async def never():
+        raise AssertionError
+
+    assert asyncio.run(ask()) == ["thread", "thread"]
+
+
+def test_when_the_task_that_computes_is_cancelled_or_fails_another_one_computes(cache):
+    async def first():
+        await asyncio.sleep(10)
+
+    async def second():
+        return "second"
+
+    async def ask():
+        leader = asyncio.create_task(cache.aget_or_set("k", first))
+        await asyncio.sleep(0.01)
+        waiter = asyncio.create_task(cache.aget_or_set("k", second))
+        await asyncio.sleep(0.01)
+        leader.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leader
+        return await waiter
+
+    assert asyncio.run(ask()) == "second"
+
+    async def fails():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        asyncio.run(cache.aget_or_set("other", fails))
+    assert asyncio.run(cache.aget_or_set("other", second)) == "second"
+
+
+def test_a_task_abandoned_with_its_loop_keeps_nobody_waiting(cache):
+    async def first():
+        await asyncio.sleep(10)
+
+    async def second():
+        return "second"
+
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(cache.aget_or_set("k", first))
+    loop.run_until_complete(asyncio.sleep(0.01))
+    loop.close()
+    assert asyncio.run(cache.aget_or_set("k", second)) == "second"
+    task.get_coro().close()
+    task._log_destroy_pending = False
+
+
+def test_tasks_that_need_each_other_do_not_wait_for_ever(cache):
+    async def one():
+        await asyncio.sleep(0.01)
+        return await cache.aget_or_set("b", two)
+
+    async def two():
+        await asyncio.sleep(0.01)
+        return await cache.aget_or_set("a", last)
+
+    async def last():
+        return 1
+
+    async def both():
+        return await asyncio.gather(cache.aget_or_set("a", one), cache.aget_or_set("b", two))
+
+    assert asyncio.run(asyncio.wait_for(both(), 10)) == [1, 1]
 
 
 def test_threads_on_one_cache_see_their_own_last_word(tmp_path):

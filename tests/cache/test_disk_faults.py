@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 import threading
 
 import lmdb
@@ -382,3 +383,42 @@ def test_a_cache_that_is_dropped_is_closed(tmp_path):
         pass
     with raw(tmp_path) as environment, environment.begin() as txn:
         assert len(lines(txn, DATA)) == 1
+
+
+HOLDS_A_READER = """
+import lmdb, sys
+environment = lmdb.open(sys.argv[1], map_size=1 << 30, readonly=True, lib_version=0)
+transaction = environment.begin()
+transaction.get(b"any")
+print("reading", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_map_filled_by_what_another_processes_reader_holds_grows_and_nothing_is_lost(tmp_path):
+    draw = random.Random(7)
+    with DiskCache(tmp_path, maxbytes="2MB", compression="off") as cache:
+        cache["first"] = 1
+        cache.flush()
+        environment = cache._store.access.connection.environment
+        size = environment.map_size
+        with subprocess.Popen(
+            [sys.executable, "-c", HOLDS_A_READER, str(tmp_path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as reader:
+            assert reader.stdout.readline() == b"reading\n"
+            for number in range(120):  # 3 times the map: no page that is freed meanwhile can be used again
+                value = draw.randbytes(100_000)
+                cache.set_many({number % 4: value})
+                assert cache[number % 4] == value
+            assert environment.map_size > size, "LMDB has said MDB_MAP_FULL"
+            reader.stdin.close()
+        grown = environment.map_size
+        for number in range(60):  # and now they are
+            cache.set_many({number % 4: draw.randbytes(100_000)})
+        assert environment.map_size == grown
+        stats = cache.stats()
+        assert (stats.dropped, stats.errors) == (0, 0)
+        assert stats.entries >= 4
+        assert cache.verify().structure is None

@@ -220,10 +220,15 @@ class Access:
 
     def _map_full(self, environment: Environment, ledger: Ledger, size: int, attempt: int) -> bool:
         """The file has reached its limit with fragments, or with pages that some reader still holds."""
-        if attempt < 2:
-            self._squeeze(environment, ledger, size)
-        else:
-            environment.grow(environment.map_size * 3 // 2)
+        try:
+            if attempt < 2:
+                self._squeeze(environment, ledger, size)
+                return True
+        except (
+            lmdb.MapFullError
+        ):  # a reader holds all that was freed: not even a delete finds a page to copy to
+            pass
+        environment.grow(environment.map_size * 3 // 2)
         return attempt < _ATTEMPTS - 1
 
     def _disk_full(self, environment: Environment, ledger: Ledger, size: int, attempt: int) -> bool:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar, get_args
+from typing import Any, Literal, TypeAlias, get_args
 from weakref import finalize
 
 from perfcore.cache import clock
 from perfcore.cache.codec import Codec
 from perfcore.cache.compression import Mode
 from perfcore.cache.disk import operations, queries, registry, upkeep
+from perfcore.cache.disk.computing import Computed
 from perfcore.cache.disk.counters import DiskStats
 from perfcore.cache.disk.flight import MISSING
 from perfcore.cache.disk.ledger import name_of
-from perfcore.cache.disk.mapping import Mapped
 from perfcore.cache.disk.pending import Write
 from perfcore.cache.disk.tags import NO_TAGS, names
 from perfcore.cache.disk.upkeep import Verification
@@ -28,13 +28,12 @@ __all__ = ["DiskCache", "Durability"]
 
 Durability = Literal["relaxed", "commit", "sync"]
 
-_T = TypeVar("_T")
 _Ttl: TypeAlias = float | timedelta | None
 _Moment: TypeAlias = int | None
 _SMALLEST = 64 * 1024
 
 
-class DiskCache(Mapped):
+class DiskCache(Computed):
     """A cache in a directory, for any number of threads and processes at once.
 
     ``path`` is the directory (default: ``name`` below the user's cache directory), ``maxbytes`` what it may
@@ -159,30 +158,6 @@ class DiskCache(Mapped):
         if left is MISSING:
             raise KeyError(key)
         return left
-
-    def get_or_set(
-        self, key: Key, factory: Callable[[], _T], *, ttl: _Ttl = None, tags: Iterable[Key] = ()
-    ) -> _T:
-        """Return the value of ``key``; if there is none, call ``factory`` and store what it returns.
-
-        Of all threads and processes that ask at once, one calls its ``factory`` and the others wait for it.
-        What that raises reaches its caller only, and another one calls its own.
-        """
-        name = encode_key(key)
-        value: _T = self._store.load(name, self._codec)
-        if value is not MISSING:
-            self._hits += 1
-            return value
-        self._misses += 1
-
-        def compute() -> _T:
-            since = self._store.moment() if tags else None
-            computed = factory()
-            write = self._write(key, computed, ttl, tags, since)
-            self._store.put_now([write])  # before others may look again
-            return computed
-
-        return self._store.flights.run(name_of(name), lambda: self._store.load(name, self._codec), compute)
 
     # -- many keys --
 

@@ -1,44 +1,40 @@
-"""Single flight: of all threads and processes that miss on a key at once, one computes."""
+"""Single flight: of all tasks, threads and processes that miss on a key at once, one computes."""
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Event, Lock, get_ident
 from time import monotonic, sleep
 from typing import Any, TypeVar
+
+from perfcore.cache import flight as single
+from perfcore.cache.flight import LANDED, Flight, leading, taking_part, waiting
 
 __all__ = ["MISSING", "Flights"]
 
 _T = TypeVar("_T")
 
-#: How long to wait for another process before computing as well, in seconds: two that compute for each
-#: other in a circle would wait for ever, and no process can see that.
+#: How long to wait for another process, or for a task whose loop stands still, before computing as well, in
+#: seconds: two processes that compute for each other in a circle would wait for ever, and no process can see
+#: that.
 _LEASE = 60.0
 _SHORTEST_POLL, _LONGEST_POLL = 0.001, 0.05
 #: What stands for no value.
 MISSING: Any = object()
 
 
-class _Flight:
-    def __init__(self) -> None:
-        self.leader = get_ident()
-        self.landed = Event()
-        self.value: Any = MISSING
-
-
 class Flights:
     """The computations under way for one directory. Between processes they are locks on bytes of a file."""
 
     def __init__(self, directory: Path | None) -> None:
-        """Without a ``directory`` the threads of this process are all there are."""
+        """Without a ``directory`` the threads and tasks of this process are all there are."""
         self._path = None if directory is None else directory / "flights.lock"
         self._file: int | None = None
-        self._lock = Lock()
-        self._flights: dict[bytes, _Flight] = {}
-        self._waiting: dict[int, _Flight] = {}
+        self._under_way = single.Flights()
 
     def run(self, name: bytes, look: Callable[[], Any], compute: Callable[[], _T]) -> _T:
         """Return what ``look`` finds under ``name``, or else what ``compute`` returns and stores.
@@ -47,31 +43,40 @@ class Flights:
         caller that ran it; the next one tries again.
         """
         while True:
-            with self._lock:
-                flight = self._flights.get(name)
-                if flight is None:
-                    own = self._flights[name] = _Flight()
-                    break
-                circular = self._circular(flight)
-                if not circular:
-                    self._waiting[get_ident()] = flight
-            if circular:
-                return compute()
-            found: _T = self._wait(flight, look)
+            flight, leads = self._under_way.board(name)
+            if leads:
+                with self._ending(name, flight), leading(flight):
+                    flight.value = value = self._lead(_place(name), look, compute)
+                    return value
+            with waiting(flight) as sensible:
+                if not sensible or not _landing(flight):
+                    return compute()
+            found: _T = _outcome(flight, look)
             if found is not MISSING:
                 return found
-        try:
-            value = self._lead(int.from_bytes(name[-7:], "big"), look, compute)
-            own.value = value
-            return value
-        finally:
-            self._flights.pop(name, None)  # gone already if compute() has forked and this is the child
-            own.landed.set()
+
+    async def arun(self, name: bytes, look: Callable[[], Any], compute: Callable[[], Awaitable[_T]]) -> _T:
+        """:meth:`run` for a ``compute`` that is awaited; threads and tasks wait for each other, too.
+
+        When the task that computes is cancelled, the next one of those who wait computes.
+        """
+        while True:
+            flight, leads = self._under_way.board(name)
+            if leads:
+                flight.task = asyncio.current_task()
+                with self._ending(name, flight), taking_part(flight):
+                    flight.value = value = await self._alead(_place(name), look, compute)
+                    return value
+            with waiting(flight) as sensible:
+                if not sensible or not await _alanding(flight):
+                    return await compute()
+            found: _T = _outcome(flight, look)
+            if found is not MISSING:
+                return found
 
     def forked(self) -> None:
         """In a forked child: the flights are those of the parent's threads."""
-        self._lock = Lock()
-        self._flights, self._waiting = {}, {}
+        self._under_way = single.Flights()
 
     def close(self) -> None:
         """Close the lock file."""
@@ -79,21 +84,18 @@ class Flights:
             os.close(self._file)
             self._file = None
 
-    def _wait(self, flight: _Flight, look: Callable[[], Any]) -> Any:
-        flight.landed.wait()
-        self._waiting.pop(get_ident(), None)
-        found = look()
-        return (
-            flight.value if found is MISSING else found
-        )  # computed, but too large to keep, or expired already
-
-    def _circular(self, flight: _Flight | None) -> bool:
-        """Say whether waiting for ``flight`` would be waiting for oneself."""
-        while flight is not None:
-            if flight.leader == get_ident():
-                return True
-            flight = self._waiting.get(flight.leader)
-        return False
+    @contextmanager
+    def _ending(self, name: bytes, flight: Flight) -> Iterator[None]:
+        """However the block ends, who waits for its flight hears of it, and the next caller begins anew."""
+        under_way = self._under_way  # a child that was forked inside has another table
+        try:
+            yield
+        except BaseException:
+            under_way.leave(name, flight)
+            flight.abandon()
+            raise
+        under_way.leave(name, flight)
+        flight.land(flight.value)
 
     def _lead(self, place: int, look: Callable[[], Any], compute: Callable[[], _T]) -> _T:
         limit, pause = monotonic() + _LEASE, _SHORTEST_POLL
@@ -103,6 +105,18 @@ class Flights:
         try:
             found: _T = look()  # another process may have been faster
             return compute() if found is MISSING else found
+        finally:
+            if held:
+                self._let_go(place)
+
+    async def _alead(self, place: int, look: Callable[[], Any], compute: Callable[[], Awaitable[_T]]) -> _T:
+        limit, pause = monotonic() + _LEASE, _SHORTEST_POLL
+        while not (held := self._hold(place)) and monotonic() < limit:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_POLL)
+        try:
+            found: _T = look()
+            return await compute() if found is MISSING else found
         finally:
             if held:
                 self._let_go(place)
@@ -128,3 +142,47 @@ class Flights:
                 fcntl.lockf(file, fcntl.LOCK_UN, 1, place)
             except OSError:  # closed meanwhile, which has let go of it too
                 pass
+
+
+def _place(name: bytes) -> int:
+    """The byte of the lock file that stands for ``name``."""
+    return int.from_bytes(name[-7:], "big")
+
+
+def _outcome(flight: Flight, look: Callable[[], Any]) -> Any:
+    if flight.state != LANDED:
+        return MISSING
+    found = look()
+    return flight.value if found is MISSING else found  # computed, but too large to keep, or expired already
+
+
+def _landing(flight: Flight) -> bool:
+    """Block this thread until ``flight`` is over; False if its loop has stopped meanwhile."""
+    while not flight.wait(_LEASE):
+        if _stands_still(flight):
+            return False
+    return True
+
+
+async def _alanding(flight: Flight) -> bool:
+    """Wait until ``flight`` is over; False if it is of another loop that has stopped meanwhile."""
+    loop = asyncio.get_running_loop()
+    over = loop.create_future()
+    flight.when_done(lambda: _tell(loop, over))
+    while not (await asyncio.wait([over], timeout=_LEASE))[0]:
+        if _stands_still(flight):
+            return False
+    return True
+
+
+def _stands_still(flight: Flight) -> bool:
+    return flight.task is not None and not flight.task.get_loop().is_running()
+
+
+def _tell(loop: asyncio.AbstractEventLoop, over: asyncio.Future[None]) -> None:
+    def tell() -> None:
+        if not over.done():
+            over.set_result(None)
+
+    with suppress(RuntimeError):  # the loop of one who waited is closed
+        loop.call_soon_threadsafe(tell)
