@@ -17,11 +17,12 @@ from perfcore._version import __version__
 from perfcore.config.loading import Setting, load
 from perfcore.config.schema import PerformanceConfig
 from perfcore.errors import ConfigError, PerfcoreError
-from perfcore.parts import LATER, PARTS, Later, Part, nothing
+from perfcore.parts import LATER, PARTS, Later, Part, introduce, nothing
 from perfcore.types import Closable
 
 if TYPE_CHECKING:
     from perfcore.cache import Cache, CacheManager, DiskCache
+    from perfcore.monitor import MetricsCollector, PerformanceAlerting, PerformanceMetrics
     from perfcore.parsing import OptimizedParser
 
 __all__ = ["ManagerStatus", "PartStatus", "PerformanceManager"]
@@ -94,12 +95,16 @@ class PerformanceManager:
         with self._lock:
             if self._state != "started":
                 self._state = "started"
-                for part in LATER:
-                    if part.wanted(self._config):
-                        _say_once(part)
+                for later in LATER:
+                    if later.wanted(self._config):
+                        _say_once(later)
                 if not self._config.optimization.enable_code_splitting:
                     self._build_all()
-                elif self._config.caching.enabled and self._config.caching.policies.warmup == "eager":
+                    return self
+                for part in PARTS:
+                    if part.at_start and part.wanted(self._config):
+                        self._build(part.name)
+                if self._config.caching.enabled and self._config.caching.policies.warmup == "eager":
                     self._build("cache")  # which brings back what memory held at the last stop
         return self
 
@@ -174,6 +179,22 @@ class PerformanceManager:
         parser: OptimizedParser = self._part("parser")
         return parser
 
+    @property
+    def monitor(self) -> MetricsCollector:
+        """The collector of metrics, which runs from :meth:`start` on where the configuration wants it."""
+        monitor: MetricsCollector = self._part("monitor")
+        return monitor
+
+    @property
+    def alerts(self) -> PerformanceAlerting:
+        """The alerts; add rules, handlers and actions to it."""
+        alerts: PerformanceAlerting = self._part("alerts")
+        return alerts
+
+    def get_metrics(self) -> PerformanceMetrics:
+        """Return what the machine, the process and the parts do now; what is not measured is None."""
+        return self.monitor.get_metrics()
+
     def _part(self, name: str) -> Any:
         part = self._built.get(name)  # without the lock: what is built stays until close()
         return self._build(name) if part is None else part
@@ -186,6 +207,7 @@ class PerformanceManager:
             if name not in self._built:
                 part = next(part for part in PARTS if part.name == name)
                 self._built[name] = self._make(part)
+                introduce(self._built, name)
             return self._built[name]
 
     def _build_all(self) -> None:
@@ -199,7 +221,7 @@ class PerformanceManager:
 
     def _make(self, part: Part) -> Any:
         if not part.wanted(self._config):
-            return nothing()
+            return part.absent()
         try:
             made = part.build(self._config, *(self._build(name) for name in part.needs))
         except (TypeError, ValueError) as error:

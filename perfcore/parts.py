@@ -7,28 +7,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from perfcore.config.schema import CacheConfig, DiskLayer, PerformanceConfig
+from perfcore.config.schema import CacheConfig, DiskLayer, Monitoring, PerformanceConfig
 
 if TYPE_CHECKING:  # a room is imported when its part is built, and not before
     from perfcore.cache import Cache, CacheManager, DiskCache
+    from perfcore.monitor import MetricsCollector, PerformanceAlerting
     from perfcore.parsing import OptimizedParser
 
-__all__ = ["LATER", "PARTS", "Later", "Part", "nothing"]
+__all__ = ["LATER", "PARTS", "Later", "Part", "introduce", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """Something that a manager builds on first use, where the configuration wants it, and closes at the end.
 
-    A ``tier`` of the cache is never missed: one that is off or cannot be built is replaced by ``nothing()``.
+    One that is not wanted is replaced by what ``absent`` makes and does nothing, so that code need not ask;
+    so is a ``tier`` of the cache that cannot be built. With ``at_start`` it does not wait for its first use.
     ``build`` gets the configuration and the parts that this one ``needs``, which are built before.
     """
 
     name: str
     wanted: Callable[[PerformanceConfig], bool]
     build: Callable[..., Any]
+    absent: Callable[[], Any]
     tier: bool = False
     needs: tuple[str, ...] = ()
+    at_start: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,23 +98,90 @@ def _parser_directory(disk: DiskLayer) -> str | Literal[False] | None:
     return disk.directory and str(Path(disk.directory, "parse"))
 
 
+def _alerts(config: PerformanceConfig) -> PerformanceAlerting:
+    from msgspec.structs import replace
+
+    from perfcore.monitor.alerts import PerformanceAlerting, threshold_rules
+    from perfcore.monitor.handlers import log_handler
+
+    settings = config.monitoring.alerts
+    named = {"cpu": settings.cpu, "memory": settings.memory, "response_time": settings.latency}
+    rules = []
+    for name, setting in named.items():
+        if setting.threshold is not None:
+            milliseconds = 1000 if name == "response_time" else 1
+            (rule,) = threshold_rules({name: setting.threshold * milliseconds})
+            rules.append(replace(rule, actions=(setting.action,) if setting.action else ()))
+    return PerformanceAlerting(rules, handlers=[log_handler()])
+
+
+def _no_alerts() -> PerformanceAlerting:
+    from perfcore.monitor import PerformanceAlerting
+
+    return PerformanceAlerting()
+
+
+def _monitor(config: PerformanceConfig, alerts: PerformanceAlerting) -> MetricsCollector:
+    from perfcore.monitor import MetricsCollector
+
+    interval = config.monitoring.interval
+    monitor = MetricsCollector(interval=interval)
+    if config.monitoring.enable_alerts:
+        monitor.every(interval, alerts.check_alerts)
+    return monitor.start_collection()
+
+
+def _no_monitor() -> MetricsCollector:
+    from perfcore.monitor import MetricsCollector
+
+    return MetricsCollector([])
+
+
+def introduce(built: dict[str, Any], name: str) -> None:
+    """Tell the monitor of a part that was just built; or of all there are, when it is the monitor itself."""
+    monitor = built.get("monitor")
+    if monitor is not None:
+        for each in built if name == "monitor" else (name,):
+            if each in _SOURCES:
+                _SOURCES[each](monitor, built[each])
+
+
+#: how the monitor gets its numbers from a part
+_SOURCES: dict[str, Callable[[MetricsCollector, Any], None]] = {
+    "memory": lambda monitor, cache: monitor.caching.add("memory", cache),
+    "parser": lambda monitor, parser: parser.listen(monitor.parsing.record),
+    "workers": lambda monitor, pool: monitor.workers.add("workers", pool),
+}
+
+
+def _monitoring(wanted: Callable[[Monitoring], bool]) -> Callable[[PerformanceConfig], bool]:
+    return lambda config: config.monitoring.enabled and wanted(config.monitoring)
+
+
 def _caching(wanted: Callable[[CacheConfig], bool]) -> Callable[[PerformanceConfig], bool]:
     return lambda config: config.caching.enabled and wanted(config.caching)
 
 
 #: in the order in which they are built when all are; what is built last is closed first
 PARTS = (
-    Part("memory", _caching(lambda c: c.layers.memory.enabled), _memory, tier=True),
-    Part("disk", _caching(lambda c: c.layers.disk.enabled), _disk, tier=True),
-    Part("cache", lambda c: True, _cache, needs=("memory", "disk")),
-    Part("parser", lambda c: True, _parser),
+    Part("memory", _caching(lambda c: c.layers.memory.enabled), _memory, nothing, tier=True),
+    Part("disk", _caching(lambda c: c.layers.disk.enabled), _disk, nothing, tier=True),
+    Part("cache", lambda c: True, _cache, nothing, needs=("memory", "disk")),
+    Part("parser", lambda c: True, _parser, nothing),
+    Part("alerts", _monitoring(lambda m: m.enable_alerts), _alerts, _no_alerts),
+    Part(
+        "monitor",
+        _monitoring(lambda m: m.enable_metrics),
+        _monitor,
+        _no_monitor,
+        needs=("alerts",),
+        at_start=True,
+    ),
 )
 
 LATER = (
     Later("distributed", _caching(lambda c: c.layers.distributed.enabled)),
     Later("warmup", _caching(lambda c: c.policies.warmup == "predictive"), "caches fill as they are used"),
-    Later("monitoring", lambda c: c.monitoring.enabled),
-    Later("alerts", lambda c: c.monitoring.enabled and c.monitoring.enable_alerts),
     Later("profiling", lambda c: c.monitoring.enable_profiling),
     Later("tracing", lambda c: c.monitoring.enable_tracing),
     Later("workers", lambda c: c.workers.enabled),

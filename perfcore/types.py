@@ -9,10 +9,14 @@ __all__ = [
     "CacheInfo",
     "CacheStats",
     "Closable",
+    "CountsLookups",
+    "CountsTasks",
     "Explanation",
+    "LookupCounts",
     "ObjectStats",
     "PolicyState",
     "Store",
+    "TaskCounts",
 ]
 
 
@@ -39,6 +43,60 @@ class Store(Protocol):
 
     def clear(self) -> None:
         """Remove everything."""
+
+
+class LookupCounts(Protocol):
+    """What a collector of metrics reads of a cache's counts; all but ``weight`` only ever grow."""
+
+    @property
+    def hits(self) -> int:
+        """Lookups that found something."""
+
+    @property
+    def misses(self) -> int:
+        """Lookups that did not."""
+
+    @property
+    def evictions(self) -> int:
+        """Entries that made room for others."""
+
+    @property
+    def weight(self) -> int:
+        """Bytes held now."""
+
+
+class CountsLookups(Protocol):
+    """A cache whose lookups a collector of metrics can follow."""
+
+    def stats(self) -> LookupCounts:
+        """Return the counts so far."""
+
+
+class TaskCounts(Protocol):
+    """What a collector of metrics reads of a pool of workers; the last two only ever grow."""
+
+    @property
+    def active(self) -> int:
+        """Workers that are running a task."""
+
+    @property
+    def queued(self) -> int:
+        """Tasks that wait."""
+
+    @property
+    def completed(self) -> int:
+        """Tasks that ended well."""
+
+    @property
+    def failed(self) -> int:
+        """Tasks that raised."""
+
+
+class CountsTasks(Protocol):
+    """A pool of workers whose tasks a collector of metrics can follow."""
+
+    def stats(self) -> TaskCounts:
+        """Return the counts so far."""
 
 
 class CacheStats(NamedTuple):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from perfcore._log import logger
+from perfcore.cgroups import MEMBERSHIP, ROOT, group_directories, memory_limits
 
 __all__ = ["MemoryWatch", "Pressure", "memory_limit", "memory_pressure"]
 
@@ -17,7 +18,6 @@ log = logger("memory")
 
 #: A look costs about 20 µs and a full collection milliseconds; memory does not fill up faster than this.
 _INTERVAL = 1.0
-_CGROUP_FILES = ("memory.max", "memory.limit_in_bytes")
 _PSI_FILES = ("memory.pressure",)
 
 
@@ -42,7 +42,7 @@ def memory_pressure() -> Pressure:
     >>> 0 < memory_pressure().share < 1
     True
     """
-    return Pressure(_used(), memory_limit(), _stalled(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")))
+    return Pressure(_used(), memory_limit(), _stalled(MEMBERSHIP, ROOT))
 
 
 class MemoryWatch:
@@ -82,7 +82,7 @@ def memory_limit() -> int:
     True
     """
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min([machine, *_cgroup_limits(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))])
+    return min([machine, *memory_limits()])
 
 
 def _used() -> int:
@@ -96,40 +96,13 @@ def _used() -> int:
         return used
 
 
-def _directories(membership: Path, root: Path) -> list[Path]:
-    """Return the directories of this process's control group and of those around it, the innermost first."""
-    try:
-        groups = [line.split(":", 2) for line in membership.read_text().splitlines()]
-    except OSError:
-        return []
-    found: list[Path] = []
-    for _, controllers, path in groups:
-        if controllers in ("", "memory"):
-            base = root / controllers
-            group = base / path.lstrip("/")
-            parents = [parent for parent in group.parents if parent.is_relative_to(base)]
-            found += dict.fromkeys((group, *parents, base))
-    return found
-
-
-def _cgroup_limits(membership: Path, root: Path) -> list[int]:
-    """Return the memory limits of this process's control group and of those around it (v2, v1)."""
-    files = [directory / name for directory in _directories(membership, root) for name in _CGROUP_FILES]
-    return [limit for file in files if (limit := _read_limit(file)) is not None]
-
-
-def _read_limit(path: Path) -> int | None:
-    try:
-        return int(path.read_text())
-    except (OSError, ValueError):  # no such group here, or "max"
-        return None
-
-
 def _stalled(membership: Path, root: Path) -> float | None:
     """Return the ten-second average of memory stalls (PSI) of the innermost group that tells, or of the
     machine.
     """
-    files = [directory / name for directory in _directories(membership, root) for name in _PSI_FILES]
+    files = [
+        directory / name for directory in group_directories("memory", membership, root) for name in _PSI_FILES
+    ]
     for path in [*files, Path("/proc/pressure/memory")]:
         try:
             words = path.read_text().split()

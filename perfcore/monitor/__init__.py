@@ -1,4 +1,4 @@
-"""Watching a service: alerts, and what they do about it."""
+"""Watching a service: what it does, alerts, and what they do about it."""
 
 from perfcore._lazy import lazy
 
@@ -6,7 +6,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from perfcore.monitor.actions import Actions
     from perfcore.monitor.alerts import PerformanceAlerting
+    from perfcore.monitor.application import CacheMetricsCollector, ParseTimeCollector, WorkerMetricsCollector
+    from perfcore.monitor.collector import CollectorStats, MetricsCollector
+    from perfcore.monitor.collectors import (
+        Collector,
+        ContainerCollector,
+        CPUCollector,
+        DiskCollector,
+        MemoryCollector,
+        NetworkCollector,
+        ProcessCollector,
+    )
     from perfcore.monitor.handlers import Alert, file_handler, log_handler, webhook_handler
+    from perfcore.monitor.records import PerformanceMetrics
     from perfcore.monitor.rules import (
         AbsenceRule,
         AnomalyRule,
@@ -15,16 +27,31 @@ if TYPE_CHECKING:
         TrendRule,
         load_rules,
     )
+    from perfcore.monitor.summary import MetricsSummary
 
 __all__ = [
     "AbsenceRule",
     "Actions",
     "Alert",
     "AnomalyRule",
+    "CPUCollector",
+    "CacheMetricsCollector",
+    "Collector",
+    "CollectorStats",
     "CompositeRule",
+    "ContainerCollector",
+    "DiskCollector",
+    "MemoryCollector",
+    "MetricsCollector",
+    "MetricsSummary",
+    "NetworkCollector",
+    "ParseTimeCollector",
     "PerformanceAlerting",
+    "PerformanceMetrics",
+    "ProcessCollector",
     "ThresholdRule",
     "TrendRule",
+    "WorkerMetricsCollector",
     "file_handler",
     "load_rules",
     "log_handler",
@@ -36,7 +63,23 @@ __getattr__, __dir__ = lazy(
     {
         "perfcore.monitor.actions": ["Actions"],
         "perfcore.monitor.alerts": ["PerformanceAlerting"],
+        "perfcore.monitor.application": [
+            "CacheMetricsCollector",
+            "ParseTimeCollector",
+            "WorkerMetricsCollector",
+        ],
+        "perfcore.monitor.collector": ["CollectorStats", "MetricsCollector"],
+        "perfcore.monitor.collectors": [
+            "CPUCollector",
+            "Collector",
+            "ContainerCollector",
+            "DiskCollector",
+            "MemoryCollector",
+            "NetworkCollector",
+            "ProcessCollector",
+        ],
         "perfcore.monitor.handlers": ["Alert", "file_handler", "log_handler", "webhook_handler"],
+        "perfcore.monitor.records": ["PerformanceMetrics"],
         "perfcore.monitor.rules": [
             "AbsenceRule",
             "AnomalyRule",
@@ -45,5 +88,6 @@ __getattr__, __dir__ = lazy(
             "TrendRule",
             "load_rules",
         ],
+        "perfcore.monitor.summary": ["MetricsSummary"],
     },
 )

@@ -10,7 +10,7 @@ from typing import Any, Self
 from weakref import WeakSet
 
 from perfcore.parsing.options import ParserOptions
-from perfcore.parsing.pipeline import ParserStats, Tally
+from perfcore.parsing.pipeline import Listener, ParserStats, Tally
 from perfcore.parsing.resources import Resources
 from perfcore.parsing.result import ParseResult
 
@@ -97,6 +97,10 @@ class OptimizedParser:
     def stats(self) -> ParserStats:
         """Return the counts of answers since the parser was made."""
         return self._tally.stats()
+
+    def listen(self, listener: Listener) -> None:
+        """Call ``listener(seconds, failed)`` with each answer from now on, in whatever thread gives it."""
+        self._tally.listeners = (*self._tally.listeners, listener)
 
     def clear_cache(self) -> None:
         """Forget all results, in memory and on disk."""

@@ -22,7 +22,11 @@ from perfcore.parsing.result import ParseResult, skip
 from perfcore.parsing.store import ResultStore, decode_result
 from perfcore.parsing.wire import Answer
 
-__all__ = ["Miss", "ParserStats", "Pipeline"]
+__all__ = ["Listener", "Miss", "ParserStats", "Pipeline"]
+
+
+#: is told of each answer: seconds, and whether it failed
+Listener = Callable[[float, bool], object]
 
 
 class ParserStats(Struct, frozen=True):
@@ -47,15 +51,18 @@ class Tally:
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
         self._lock = Lock()
+        self.listeners: tuple[Listener, ...] = ()
 
     def renew_lock(self) -> None:
         """Forget who held the lock: in a forked child that thread does not exist."""
         self._lock = Lock()
 
     def count(self, result: ParseResult) -> None:
-        """Count ``result`` by its tier, or by the reason why it was skipped."""
+        """Count ``result`` by its tier, or by the reason why it was skipped, and tell the listeners."""
         with self._lock:
             self._counts[result.skipped or result.source] += 1
+        for listener in self.listeners:
+            listener(result.parse_time, result.failed)
 
     def stats(self) -> ParserStats:
         """Return the counts so far."""
@@ -135,5 +142,6 @@ class Pipeline:
         return result
 
     def _deliver(self, result: ParseResult, name: str, started: float) -> ParseResult:
+        result = replace(result, path=name, parse_time=time.perf_counter() - started)
         self._tally.count(result)
-        return replace(result, path=name, parse_time=time.perf_counter() - started)
+        return result

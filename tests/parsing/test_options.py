@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from perfcore.memory.pressure import MemoryWatch, _cgroup_limits, memory_limit
+from perfcore.cgroups import memory_limits
+from perfcore.memory.pressure import MemoryWatch, memory_limit
 from perfcore.parsing import ParserOptions, optimize_for_performance
 
 GUIDE = {
@@ -126,6 +127,6 @@ def test_the_memory_limit_is_the_least_of_the_groups_around(tmp_path):
     (tmp_path / "memory" / "memory.limit_in_bytes").write_text("700\n")
     membership = tmp_path / "cgroup"
     membership.write_text("3:cpu,cpuacct:/x\n2:memory:/y\n0::/a/b\n")
-    assert sorted(_cgroup_limits(membership, tmp_path)) == [700, 1000, 5000]
-    assert _cgroup_limits(tmp_path / "none", tmp_path) == []
+    assert sorted(memory_limits(membership, tmp_path)) == [700, 1000, 5000]
+    assert memory_limits(tmp_path / "none", tmp_path) == []
     assert memory_limit() > 1 << 20
