@@ -45,10 +45,12 @@ cdef extern from *:
                memcmp(PyUnicode_DATA(a), PyUnicode_DATA(b), length * PyUnicode_KIND(a)) == 0;
     }
 
+    #define pc_of_heap_type(object) PyType_HasFeature(Py_TYPE(object), Py_TPFLAGS_HEAPTYPE)
     #define pc_type_of(object) ((PyObject *)Py_TYPE(object))
     #define pc_new_ref(object) Py_NewRef(object)
     """
     Py_hash_t pc_hash_of(PyObject *o) noexcept
+    bint pc_of_heap_type(PyObject *o) noexcept
     PyObject *pc_type_of(PyObject *o) noexcept
     PyObject *pc_new_ref(PyObject *o) noexcept
     bint pc_same_str(PyObject *a, PyObject *b) noexcept

@@ -82,7 +82,7 @@ cdef class Memo:
     cdef Py_ssize_t skip
     cdef bint typed, awaitable
     cdef bint simple                                   # a sole str or int is its own key
-    cdef bint plain                                    # a hit is its value
+    cdef bint bare                                     # a hit that need not be reviewed is its value
     cdef uint64_t margin
     cdef readonly uint64_t hits, misses
     cdef dict __dict__
@@ -106,7 +106,7 @@ cdef class Memo:
             raise ValueError("margin needs review")
         self.awaitable = awaitable
         self.simple = key is None and skip == 0 and not typed
-        self.plain = review is None and finish is None and not awaitable
+        self.bare = finish is None and not awaitable
         self.core = &cache.core
         self.vectorcall, self.answer_any = <vectorcallfunc><void *>answer, answer_any
         self.answer_otherwise = answer_otherwise
@@ -167,8 +167,9 @@ cdef PyObject *answer(Memo self, PyObject **args, size_t nargsf, PyObject *names
     hash = pc_hash32(<uint64_t>pc_hash_of(args[0]), core.seed)  # of a str or an int: cannot fail
     pc_lock_acquire(&self.cache.mutex)
     slot = search_key(core, args[0], hash)
-    if (slot < UNSURE and self.plain and not is_label(entry_at(core, slot).value)
-            and (core.slots.life.size == 0 or surely_alive(<PyObject *>self.cache, slot))):
+    if (slot < UNSURE and self.bare and not is_label(entry_at(core, slot).value)
+            and (core.slots.life.size == 0 or surely_alive(<PyObject *>self.cache, slot, self.margin))
+            and (<PyObject *>self.review == None_ or not is_held(entry_at(core, slot).value))):
         return hit(self, slot, 0)
     return self.answer_otherwise(self, args, nargsf, slot, hash)
 
@@ -262,30 +263,36 @@ cdef inline PyObject *hit(Memo self, uint32_t slot, uint64_t now) noexcept:
     return value
 
 
+cdef inline bint is_held(PyObject *value) noexcept:
+    """``isinstance(value, Held)``; most values are of types that no class statement made, and so are none."""
+    return (pc_of_heap_type(value) or type(<object>value) is Held) and isinstance(<object>value, Held)
+
+
 cdef PyObject *conclude(Memo self, request *r, uint32_t slot) noexcept:
     """What a call returns, given the outcome of the search; called with the lock, returns without it."""
     cdef uint64_t left = PC_NEVER
-    cdef PyObject *held
     if slot >= FAILED:
         return missed(self, r, slot)
-    if self.core.slots.life.size and not (self.plain and surely_alive(<PyObject *>self.cache, slot)):
+    cdef PyObject *held = entry_at(self.core, slot).value
+    cdef bint reviewed = <PyObject *>self.review != None_ and is_held(value_of(held))
+    if self.core.slots.life.size and (reviewed or not surely_alive(<PyObject *>self.cache, slot, self.margin)):
         r.now = r.now or 1 + pc_clock_ns()
         left = time_left(self.core, slot, r.now)
     if left == 0:
         pc_cache_remove(self.core, slot, PC_CAUSE_EXPIRED)
         return missed(self, r, PC_NIL)
-    held = entry_at(self.core, slot).value
     if is_label(held) and is_stale(held):
         pc_cache_remove(self.core, slot, PC_CAUSE_INVALIDATED)
         return missed(self, r, PC_NIL)
+    reviewed = reviewed or (<PyObject *>self.review != None_ and left <= self.margin)
     cdef PyObject *value = hit(self, slot, r.now)
-    return value if self.plain else dressed(self, r, value, left)
+    if reviewed:
+        return ask_review(self, r, value, left)
+    return value if self.bare else dressed(self, value)
 
 
-cdef PyObject *dressed(Memo self, request *r, PyObject *value, uint64_t left) noexcept:
+cdef PyObject *dressed(Memo self, PyObject *value) noexcept:
     """What a hit returns where that is not just the value, whose reference is taken over."""
-    if <PyObject *>self.review != None_ and (left <= self.margin or isinstance(<object>value, Held)):
-        return reviewed(self, r, value, left)
     if <PyObject *>self.finish != None_:
         value = finished(self, value)
     if self.awaitable and value != NULL:
@@ -306,7 +313,7 @@ cdef object ready(PyObject *value):
     return made
 
 
-cdef PyObject *reviewed(Memo self, request *r, PyObject *value, uint64_t left) noexcept:
+cdef PyObject *ask_review(Memo self, request *r, PyObject *value, uint64_t left) noexcept:
     """What ``review(key, args, kwargs, value, left)`` returns."""
     cdef PyObject *items[5]
     cdef PyObject *result = NULL
@@ -354,12 +361,11 @@ cdef PyObject *computed(Memo self, request *r) noexcept:
     if result == NULL or self.core.capacity == 0:
         return result
     cdef PyObject *key = call_key(&r.call) if r.key == NULL else pc_new_ref(r.key)
-    cdef bint stored = key != NULL and keep(self, r, key, result)
+    if key == NULL or not keep(self, r, key, result):
+        decref(result)
+        result = NULL
     xdecref(key)
-    if stored:
-        return result
-    decref(result)
-    return NULL
+    return result
 
 
 cdef inline bint keep(Memo self, request *r, PyObject *key, PyObject *value) noexcept:

@@ -97,13 +97,13 @@ cdef inline bint has_timer(PyObject *cache) noexcept:
     return <PyObject *>(<Cache>cache).timer != None_
 
 
-cdef inline bint surely_alive(PyObject *cache, uint32_t slot) noexcept:
-    """Whether an entry has not ended nor waits for its use, where a cheap look at the clock is enough to say so."""
+cdef inline bint surely_alive(PyObject *cache, uint32_t slot, uint64_t margin) noexcept:
+    """Whether an entry has more than a margin left and no use prolongs it, as far as a cheap look at the clock tells."""
     cdef pc_cache *core = &(<Cache>cache).core
     if not pc_cache_timed(core, slot):
         return True
     return (core.slots.idle.size == 0 and not has_timer(cache)
-            and pc_slots_life(&core.slots, slot).deadline > pc_clock_coarse_ns() + PC_CLOCK_LAG)
+            and pc_slots_life(&core.slots, slot).deadline > pc_clock_coarse_ns() + PC_CLOCK_LAG + margin)
 
 
 cdef inline uint64_t time_left(pc_cache *core, uint32_t slot, uint64_t now) noexcept:

@@ -273,6 +273,22 @@ def test_use_does_not_make_an_entry_fresh(function):
     assert seen[0][4] == pytest.approx(20 - 4 * 3.9 - 1)
 
 
+def test_the_last_seconds_by_the_system_clock_are_for_review_too(function):
+    seen = []
+    memo = Memo(function, Cache(10), review=lambda *what: seen.append(what[4]), margin=100)
+    for key in (1, (1, 2)):
+        args = key if isinstance(key, tuple) else (key,)
+        memo.cache.set(key, "fresh", ttl=3600)
+        assert memo(*args) == "fresh"
+        memo.cache.set(key, "ageing", ttl=99)
+        assert memo(*args) is None
+        assert 98 < seen.pop() <= 99
+        memo.cache.set(key, Held(), ttl=3600)
+        assert memo(*args) is None
+        assert 3599 < seen.pop() <= 3600
+    assert seen == []
+
+
 def test_held_values_are_for_review(function):
     class Failure(Held):
         pass
