@@ -6,43 +6,38 @@
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint64_t
 
+from perfcore._native.compare cimport pc_same_int, pc_same_str
+
 
 cdef extern from *:
     """
-    #include <string.h>
+    /* The hash of an int of one digit is the int, but for -1. */
+    static inline int pc_is_small(PyObject *object, Py_hash_t *hash)
+    {
+        if (!PyLong_CheckExact(object))
+            return 0;
+    #if PY_VERSION_HEX >= 0x030C0000
+        if (!PyUnstable_Long_IsCompact((PyLongObject *)object))
+            return 0;
+        Py_hash_t value = PyUnstable_Long_CompactValue((PyLongObject *)object);
+    #else
+        if (Py_ABS(Py_SIZE(object)) > 1)
+            return 0;
+        Py_hash_t value = Py_SIZE(object) == 0 ? 0 : Py_SIZE(object) * (Py_hash_t)((PyLongObject *)object)->ob_digit[0];
+    #endif
+        *hash = value == -1 ? -2 : value;
+        return 1;
+    }
 
-    /* The hash of an object; that of a str is kept in it, and is read without a call where no other thread writes it. */
+    /* The hash of an object, without a call for a small int, and for a str that keeps it where no other thread writes. */
     static inline Py_hash_t pc_hash_of(PyObject *object)
     {
+        Py_hash_t hash;
     #ifndef Py_GIL_DISABLED
         if (PyUnicode_CheckExact(object) && ((PyASCIIObject *)object)->hash != -1)
             return ((PyASCIIObject *)object)->hash;
     #endif
-        return PyObject_Hash(object);
-    }
-
-    /* Whether two blocks of the same size are equal; without a call for the short ones that keys mostly are. */
-    static inline int pc_same_bytes(const char *a, const char *b, size_t size)
-    {
-        uint64_t x[2], y[2];
-        if (size < sizeof x[0] || size > sizeof x)
-            return memcmp(a, b, size) == 0;
-        memcpy(&x[0], a, sizeof x[0]);
-        memcpy(&y[0], b, sizeof y[0]);
-        memcpy(&x[1], a + size - sizeof x[1], sizeof x[1]);
-        memcpy(&y[1], b + size - sizeof y[1], sizeof y[1]);
-        return ((x[0] ^ y[0]) | (x[1] ^ y[1])) == 0;
-    }
-
-    static inline int pc_same_str(PyObject *a, PyObject *b)
-    {
-        size_t length = (size_t)PyUnicode_GET_LENGTH(a);
-        if (length != (size_t)PyUnicode_GET_LENGTH(b))
-            return 0;
-        if (PyUnicode_IS_COMPACT_ASCII(a) && PyUnicode_IS_COMPACT_ASCII(b))
-            return pc_same_bytes((const char *)((PyASCIIObject *)a + 1), (const char *)((PyASCIIObject *)b + 1), length);
-        return PyUnicode_KIND(a) == PyUnicode_KIND(b) &&
-               memcmp(PyUnicode_DATA(a), PyUnicode_DATA(b), length * PyUnicode_KIND(a)) == 0;
+        return pc_is_small(object, &hash) ? hash : PyObject_Hash(object);
     }
 
     #define pc_of_heap_type(object) PyType_HasFeature(Py_TYPE(object), Py_TPFLAGS_HEAPTYPE)
@@ -53,7 +48,6 @@ cdef extern from *:
     bint pc_of_heap_type(PyObject *o) noexcept
     PyObject *pc_type_of(PyObject *o) noexcept
     PyObject *pc_new_ref(PyObject *o) noexcept
-    bint pc_same_str(PyObject *a, PyObject *b) noexcept
 
 cdef extern from "Python.h":
     bint is_str "PyUnicode_CheckExact"(PyObject *o) noexcept
@@ -158,8 +152,10 @@ cdef inline int same(PyObject *a, PyObject *b) noexcept:
     if a == b:
         return 1
     if is_str(a) and is_str(b):
-        return pc_same_str(a, b)
-    if (is_int(a) and is_int(b)) or (is_float(a) and is_float(b)) or (is_bytes(a) and is_bytes(b)):
+        return pc_same_str(a, b)  # every argument has been hashed
+    if is_int(a) and is_int(b):
+        return pc_same_int(a, b)
+    if (is_float(a) and is_float(b)) or (is_bytes(a) and is_bytes(b)):
         return equal(a, b, Py_EQ)
     return LOUD
 

@@ -69,6 +69,8 @@ cdef extern from *:
     #define pc_owned(object) (object)
     """
     Py_hash_t pc_key_hash(object key) except -1
+    bint pc_same_str(PyObject *a, PyObject *b) noexcept
+    bint pc_same_int(PyObject *a, PyObject *b) noexcept
     bint pc_same_key(PyObject *a, PyObject *b) noexcept
     bint pc_compares_quietly(PyObject *a, PyObject *b) noexcept
     object pc_owned(PyObject *object)
