@@ -15,7 +15,7 @@ from perfcore.cache.ladder import ABSENT, Item, Ladder
 from perfcore.cache.loading import Flow, Plan, Tasks, in_background, seconds
 from perfcore.cache.memoized import Memoized, memoize
 from perfcore.cache.naming import FOREIGN
-from perfcore.cache.tiers import DiskTier
+from perfcore.cache.tiers import Attentive, DiskTier
 
 __all__ = ["Computing"]
 
@@ -32,6 +32,8 @@ class Computing(Ladder):
         super().__init__(*args, **kwargs)
         disk = next((tier for tier in self._below if isinstance(tier, DiskTier)), None)
         self._flights: Flights = Flights(None) if disk is None else disk.flights
+        #: A tier that may have to wait for a network: an event loop does not wait for it.
+        self._slow = any(isinstance(tier, Attentive) for tier in self._below)
         self._commits_at_once = disk is not None and not disk.behind
         self._tasks = Tasks()
         self._refreshing: set[Any] = set()
@@ -210,7 +212,8 @@ class Computing(Ladder):
         """Ask each tier below once for what the ones above do not have."""
         names = {place: self._names.encode(keys[place]) for place in missing}
         for depth, tier in enumerate(self._below):
-            seen = {place: (self._turns.current(keys[place]), self._word) for place in missing}
+            word, heard = self._word, self._heard
+            seen = {place: (self._turns.current(keys[place]), word, heard) for place in missing}
             asked, missing = missing, []
             for place, found in zip(asked, tier.find_many([names[place] for place in asked]), strict=True):
                 held = ABSENT if found is None else self._open(found)
@@ -224,10 +227,14 @@ class Computing(Ladder):
             values[place] = default
 
     async def _aget(self, key: Any, default: Any) -> Any:
+        if self._slow and self._memory.peek(self._near(key), ABSENT) is ABSENT:
+            return await asyncio.to_thread(self.get, key, default)
         value = self.get(key, ABSENT)
         return default if value is ABSENT else value
 
     async def _afind(self, key: Any) -> Any:
+        if self._slow and self._memory.peek(self._near(key), ABSENT) is ABSENT:
+            return await asyncio.to_thread(self._find, key)
         return self._find(key)
 
     async def _off_loop(self, call: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:
@@ -254,6 +261,9 @@ class Computing(Ladder):
         self._catching_up = RLock()
         self._refreshing = set()
         self._tasks = Tasks()
+        for tier in self._below:
+            if isinstance(tier, Attentive):
+                tier.forked()
         if not self._below:
             self._flights.forked()
 

@@ -77,13 +77,14 @@ class Guards:
         moment = self._marks.begin(names + others)
         if others:
             self._marks.remember(others, moment)
-        marks = dict.fromkeys(names + others, moment)
+        marks = self._marks.at(names + others, moment)
         files = {path: self._files.state(path) for path in paths}
         self._inherit(keys, marks, files)
         marks.pop(self.key(own), None)
         if len(marks) + len(files) > MOST:
             raise ValueError(f"tags and depends_on: at most {MOST} in all, got {len(marks) + len(files)}")
-        return Conditions(tuple(marks.items()), tuple(files.values()), names + others, moment)
+        direct = [] if self._marks.exact else names + others
+        return Conditions(tuple(marks.items()), tuple(files.values()), direct, moment)
 
     def hold(self, guarded: Guarded) -> bool:
         """Say whether a value's conditions hold, its freshness apart."""

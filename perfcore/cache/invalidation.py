@@ -31,20 +31,41 @@ class Marks:
         #: What moved here and could not be told to the tier; without a tier, all that moved.
         self._own: dict[bytes, int] = {}
         self._present = 0
+        self._alone = False
+        #: The tier has stamps instead of moments: equal or not, and a missing one has moved.
+        self.exact = bool(getattr(tier, "exact", False))
 
     def begin(self, names: Sequence[bytes]) -> int:
         """Return the moment from which a value with ``names`` is valid that is begun now."""
-        if self._tier is not None:
+        if self.exact:
+            self._begin_exactly(list(names))
+        elif self._tier is not None:
             found = self._tier.moments(list(names))
             if found is not None:
                 self._note(names, found)
         return self._present
+
+    def _begin_exactly(self, names: list[bytes]) -> None:
+        for name, line in zip(names, self._tier.begin(names), strict=True):  # type: ignore[union-attr]
+            if line is None:
+                self._lines.pop(name, None)
+            else:
+                self._lines[name] = line
+                self._own.pop(name, None)  # the tier knows by now
+
+    def at(self, names: Sequence[bytes], moment: int) -> dict[bytes, int]:
+        """Return what the marks of ``names`` say after :meth:`begin` has returned ``moment``."""
+        if self.exact:
+            return {name: self._lines.get(name) or 0 for name in names}
+        return dict.fromkeys(names, moment)
 
     def remember(self, names: Sequence[bytes], moment: int) -> None:
         """Have it remembered when ``names`` (keys that something depends on) move."""
         if self._tier is None:
             for name in names:
                 self._own.setdefault(name, 0)
+            return
+        if self.exact:
             return
         missing = [name for name, line in zip(names, self._of(names), strict=True) if line is None]
         if missing:
@@ -54,12 +75,19 @@ class Marks:
 
     def is_remembered(self, name: bytes) -> bool:
         """Say whether something may depend on the key with this name."""
+        if self.exact:
+            return False  # the tier moves the names of keys itself
         return name in self._own if self._tier is None else self._of([name])[0] is not None
 
     def current(self, marks: Iterable[Mark]) -> bool:
         """Say whether none of the names has moved since the moment beside it."""
         marks = tuple(marks)
         lines = self._of([name for name, _ in marks])
+        if self.exact:
+            return all(
+                name not in self._own and (line == moment or (line is None and self._alone))
+                for (name, moment), line in zip(marks, lines, strict=True)
+            )
         return all(
             moment >= self._floor and max(line or 0, self._own.get(name, 0)) <= moment
             for (name, moment), line in zip(marks, lines, strict=True)
@@ -71,6 +99,8 @@ class Marks:
             self._lines.pop(name, None)
             if not told:
                 self._own[name] = self._present + 1
+            elif self.exact:
+                self._own.pop(name, None)
         if self._tier is None:
             self._present += 1
 
@@ -82,6 +112,7 @@ class Marks:
         unknown = [name for name in names if name not in self._lines] if self._tier is not None else []
         if unknown and self._tier is not None:
             found = self._tier.moments(unknown)
+            self._alone = found is None
             if found is None:  # without the tier memory goes on alone
                 return [self._lines.get(name) for name in names]
             self._note(unknown, found)

@@ -57,6 +57,8 @@ class Ladder(Front):
         self._marks = Marks(below[-1] if below else None)
         self._guards = Guards(names, self._marks, Files(interval), self._look)
         self._stale = 0
+        #: How often others have changed something, for those who look while it happens.
+        self._heard = 0
         for tier in below:
             if (words := tier.words()) is not None:
                 self._watch(words)
@@ -82,9 +84,12 @@ class Ladder(Front):
         """Take notice of what others have changed."""
         with self._catching_up:
             word = self._word  # before the news: what comes later moves it again
-            for tier in self._below:
+            for depth, tier in enumerate(self._below):
                 for news in tier.news():
+                    self._heard += 1
                     self._forget(news.keys, moved=news.moved)
+                    for above in self._below[:depth]:
+                        _forget_in(above, news.keys)
             self._seen = word
 
     def _missed(self, key: Any, default: Any) -> Any:
@@ -114,10 +119,10 @@ class Ladder(Front):
     def _climb(self, key: Any, name: bytes) -> Any:
         """What a tier below memory holds for ``key``, promoted; or ABSENT."""
         for depth, tier in enumerate(self._below):
-            turn, word = self._turns.current(key), self._word
+            seen = self._turns.current(key), self._word, self._heard
             found = tier.find(name)
             if found is not None and (held := self._open(found)) is not ABSENT:
-                self._promote(key, name, held, found.left, depth, (turn, word))
+                self._promote(key, name, held, found.left, depth, seen)
                 return held
         return ABSENT
 
@@ -133,17 +138,19 @@ class Ladder(Front):
         return held
 
     def _promote(
-        self, key: Any, name: bytes, held: Any, left: float | None, depth: int, seen: tuple[int, int]
+        self, key: Any, name: bytes, held: Any, left: float | None, depth: int, seen: tuple[int, int, int]
     ) -> None:
         """Put what was found at ``depth`` into memory and the tiers between, unless it has changed since."""
         if left is not None and left <= 0:
             return
-        names, moment = _direct(held)
+        names, moment = ([], 0) if self._marks.exact else _direct(held)
         for tier in self._below[:depth]:
             tier.put([tier.prepare(name, wrap(held), left, names, moment)])
+            if seen[2] != self._heard:
+                tier.remove([name], [])
         near = self._near(key)
         if self._memory.add(near, held, ttl=self._shorter(left)):
-            now = self._turns.current(key), self._word
+            now = self._turns.current(key), self._word, self._heard
             if now != seen and self._memory.peek(near) is held:
                 self._memory.delete(near)
 
@@ -270,6 +277,14 @@ class Ladder(Front):
         if moved:
             self._marks.forget()
             self._stir()
+
+
+def _forget_in(tier: Tier, names: list[bytes] | None) -> None:
+    """Drop from a tier what has changed below it."""
+    if names is None:
+        tier.clear()
+    elif names:
+        tier.remove(names, [])
 
 
 def _direct(held: Any) -> tuple[list[bytes], int]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
-from weakref import WeakSet
+from weakref import WeakMethod, WeakSet
 
 from perfcore._native.tier import Guarded
 from perfcore.cache.computing import Computing
@@ -16,7 +16,7 @@ from perfcore.cache.ladder import ABSENT
 from perfcore.cache.naming import Names
 from perfcore.cache.opening import open_below, open_memory
 from perfcore.cache.snapshot import restore, save
-from perfcore.cache.tiers import DiskTier, Health
+from perfcore.cache.tiers import Attentive, DiskTier, Health
 from perfcore.cache.warmup import Warmup, checked_warmup, warm
 from perfcore.types import CacheStats, Explanation
 
@@ -97,6 +97,9 @@ class CacheManager(Computing):
             near, open_below(disk, remote), names, ttl=ttl, interval=check_interval, shared=near is memory
         )
         self._closed = False
+        for tier in self._below:
+            if isinstance(tier, Attentive):
+                tier.attend(_weakly(self._changed))
         self._restart = next((tier for tier in self._below if isinstance(tier, DiskTier)), None)
         if not warm_restart or near.capacity == 0:
             self._restart = None
@@ -137,7 +140,7 @@ class CacheManager(Computing):
 
     async def aset(self, key: Any, value: Any, *args: Any, **options: Any) -> None:
         """:meth:`set` for use on an event loop."""
-        if self._commits_at_once or options.get("depends_on"):
+        if self._commits_at_once or self._slow or options.get("depends_on"):
             await asyncio.to_thread(self.set, key, value, *args, **options)
         else:
             self.set(key, value, *args, **options)
@@ -285,6 +288,17 @@ class CacheManager(Computing):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+
+def _weakly(method: Callable[[], object]) -> Callable[[], None]:
+    """A method that does not keep its object alive, for threads that outlive it."""
+    found = WeakMethod(method)
+
+    def call() -> None:
+        if (alive := found()) is not None:
+            alive()
+
+    return call
 
 
 _managers: WeakSet[CacheManager] = WeakSet()

@@ -10,7 +10,7 @@ from typing import Any
 from perfcore._native.cache import Cache
 from perfcore.cache.disk.cache import DiskCache
 from perfcore.cache.tiers import DiskTier, Tier
-from perfcore.errors import ConfigError, PerfcoreError
+from perfcore.errors import ConfigError
 from perfcore.units import parse_duration
 
 __all__ = ["open_below", "open_memory"]
@@ -19,6 +19,8 @@ __all__ = ["open_below", "open_memory"]
 _MEMORY = {"max_size": "maxbytes", "size": "maxbytes", "strategy": "policy"}
 _DISK = {"directory": "path", "max_size": "maxbytes", "size": "maxbytes"}
 _DEFAULT_BYTES = "256MB"
+#: How often a manager looks whether it has missed news of other processes, in seconds.
+_INTERVAL = 1.0
 
 
 def open_memory(memory: Any) -> tuple[Cache[Any, Any], float | None]:
@@ -45,9 +47,7 @@ def open_below(disk: Any, remote: Any) -> list[Tier]:
     if disk is not None and disk is not False:
         tiers.append(_open_disk(disk))
     if remote is not None and remote is not False:
-        if not hasattr(remote, "find_many"):
-            raise PerfcoreError("remote: expected an object with the verbs of perfcore.cache.tiers.Tier")
-        tiers.append(remote)
+        tiers.append(remote if hasattr(remote, "find_many") else _open_remote(remote))
     return tiers
 
 
@@ -59,6 +59,23 @@ def _open_disk(disk: Any) -> DiskTier:
         return DiskTier(DiskCache(**options), owned=True)
     except TypeError as error:
         raise ConfigError(f"disk: {error}") from error
+
+
+def _open_remote(remote: Any) -> Tier:
+    from perfcore.cache.remote import RemoteCache  # loads the client library
+    from perfcore.cache.remote.tier import RemoteTier
+
+    if isinstance(remote, RemoteCache):
+        return RemoteTier(remote, owned=False, interval=_INTERVAL)
+    options = _options("remote", remote, {})
+    if options.pop("enabled", True) is False:
+        raise ConfigError("remote: leave it out to have none")
+    interval = options.pop("backplane", _INTERVAL)
+    interval = _INTERVAL if interval is True else parse_duration(interval or 0)
+    try:
+        return RemoteTier(RemoteCache(**options), owned=True, interval=interval)
+    except TypeError as error:
+        raise ConfigError(f"remote: {error}") from error
 
 
 def _options(tier: str, given: Any, names: dict[str, str]) -> dict[str, Any]:

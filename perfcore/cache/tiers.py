@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import getrandbits
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from perfcore.cache.disk.cache import DiskCache
 from perfcore.cache.disk.flight import Flights
@@ -23,7 +23,7 @@ from perfcore.cache.disk.sharing import (
 )
 from perfcore.cache.disk.tags import NO_TAGS, mark
 
-__all__ = ["DiskTier", "Found", "Health", "Moments", "Tier"]
+__all__ = ["Attentive", "DiskTier", "Found", "Health", "Moments", "Tier"]
 
 
 class Moments(NamedTuple):
@@ -94,6 +94,17 @@ class Tier(Protocol):
 
     def close(self) -> None:
         """Close what the manager has opened."""
+
+
+@runtime_checkable
+class Attentive(Protocol):
+    """A tier that learns in a thread of its own what others have changed."""
+
+    def attend(self, notice: Callable[[], object]) -> None:
+        """Call ``notice``, in any thread, when there are news."""
+
+    def forked(self) -> None:
+        """Begin anew in a forked child."""
 
 
 class DiskTier:
