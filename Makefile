@@ -60,8 +60,9 @@ prove: dev proofs  ## the properties and models, twenty times as long as in `mak
 	PERFCORE_PROOFS=demanded PERFCORE_EFFORT=20 $(PYTEST) tests/native tests/config tests/cache tests/functions \
 	    tests/parsing tests/metrics tests/proofs --timeout 7200
 
-chaos: dev  ## processes killed 200 times, files damaged ten thousand times
+chaos: dev servers  ## processes killed 200 times, files damaged ten thousand times, servers at fault, with a table
 	PERFCORE_KILLS=200 PERFCORE_MUTATIONS=10000 $(PYTEST) tests/cache tests/parsing/test_parallel.py --timeout 7200
+	PERFCORE_FAULT_SECONDS=5 $(PYTEST) -s tests/remote/test_faults.py --timeout 7200
 
 fuzz: dev  ## long random runs: the native cache against its models, the codec against hostile bytes
 	PERFCORE_EFFORT=200 $(PYTEST) tests/native/test_cache_model.py tests/native/test_policies.py \

@@ -1,0 +1,78 @@
+"""What stands between a cache and a server when the network is at fault: a proxy that delays or swallows."""
+
+import contextlib
+import selectors
+import socket
+import threading
+import time
+
+
+class Proxy:
+    """Passes bytes between clients and ``port``; ``mode`` is "pass", "drop" (nothing arrives) or "slow"."""
+
+    def __init__(self, port, delay=1.0):
+        self.mode, self._port, self._delay = "pass", port, delay
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._closed = False
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}"
+
+    def _accept(self):
+        while not self._closed:
+            try:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._port))
+            except OSError:
+                return
+            threading.Thread(target=self._relay, args=(client, server), daemon=True).start()
+
+    def _relay(self, client, server):
+        with contextlib.suppress(OSError), client, server, selectors.DefaultSelector() as ready:
+            ready.register(client, selectors.EVENT_READ, server)
+            ready.register(server, selectors.EVENT_READ, client)
+            while not self._closed:
+                for key, _ in ready.select(0.05):
+                    data = key.fileobj.recv(65536)
+                    if not data:
+                        return
+                    if self.mode == "slow" and key.fileobj is server:
+                        time.sleep(self._delay)
+                    if self.mode != "drop":
+                        key.data.sendall(data)
+
+    def close(self):
+        self._closed = True
+        self._listener.close()
+
+
+class Garbage:
+    """A server that answers everything with ``answer``, on the port of one that has gone."""
+
+    def __init__(self, port, answer):
+        self._answer, self._clients = answer, []
+        self._listener = socket.create_server(("127.0.0.1", port))
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self._clients.append(client)
+            threading.Thread(target=self._talk, args=(client,), daemon=True).start()
+
+    def _talk(self, client):
+        with contextlib.suppress(OSError), client:
+            while client.recv(65536):
+                client.sendall(self._answer)
+
+    def close(self):
+        for each in [self._listener, *self._clients]:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)  # closing alone does not wake who waits for it
+            each.close()

@@ -1,0 +1,337 @@
+"""Servers die, hang, fill up, lie and come back: callers get values or misses, in time, never an exception.
+
+``make chaos`` runs each fault for longer (PERFCORE_FAULT_SECONDS) and prints the table.
+"""
+
+import gc
+import os
+import subprocess
+import time
+
+import pytest
+from redis_servers import Cluster, Server, wait_until
+from remote.load import Load, noise
+from remote.proxies import Garbage, Proxy
+
+from perfcore.cache import RemoteCache
+from perfcore.cache.keys import encode_key
+from perfcore.cache.remote.slots import slot_of
+from perfcore.cache.remote.wire import Ask
+
+HOLD = float(os.environ.get("PERFCORE_FAULT_SECONDS", "0.6"))
+TIMEOUT = 0.25
+ROWS = []
+
+
+@pytest.fixture(scope="module", autouse=True)
+def table():
+    """Print what was measured, at the end, when asked for."""
+    yield
+    if "PERFCORE_FAULT_SECONDS" in os.environ:
+        from rich.console import Console
+        from rich.table import Table
+
+        titles = ["fault", "calls", "errors", "wrong", "stale"]
+        titles += ["p99 before ms", "during", "after", "recovered s"]
+        shown = Table(*titles)
+        for row in ROWS:
+            shown.add_row(*row)
+        Console(width=130).print(shown)
+
+
+@pytest.fixture
+def lone(tmp_path):
+    servers = []
+
+    def start(**options):
+        servers.append(Server(tmp_path, **options))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+@pytest.fixture
+def broken_cluster(tmp_path):
+    cluster = Cluster(tmp_path)
+    yield cluster
+    cluster.close()
+
+
+@pytest.fixture
+def caches():
+    made = []
+
+    def make(**options):
+        made.append(RemoteCache(**{"timeout": TIMEOUT, "ttl": 60} | options))
+        return made[-1]
+
+    yield make
+    for cache in made:
+        cache.close()
+
+
+def survive(name, cache, strike, heal, *, serving_meanwhile=False):
+    """Run a load through a fault and its end, and hold it to the promises."""
+    load = Load(cache)
+    with load.running():
+        time.sleep(0.3)
+        disturbance = noise()
+        strike()
+        load.phase = "during"
+        time.sleep(HOLD / 2)
+        load.invalidate(1)
+        time.sleep(HOLD / 2)
+        heal()
+        healed, load.phase = time.monotonic(), "healing"
+        wait_until(lambda: works(cache), f"recovery from: {name}")
+        recovered = time.monotonic() - healed
+        load.phase = "after"
+        time.sleep(0.4)
+        disturbance = max(disturbance, noise())
+    times = [f"{load.p99(phase) * 1e3:.1f}" for phase in ("before", "during", "after")]
+    found = [str(len(one)) for one in (load.errors, load.wrong, load.invalidated)]
+    calls = sum(map(len, load.calls.values()))
+    ROWS.append((name, str(calls), *found, *times, f"{recovered:.2f}"))
+    assert load.errors == []
+    assert load.wrong == []
+    assert load.invalidated == []
+    assert load.hits["before"]
+    assert load.hits["after"]
+    if serving_meanwhile:
+        assert load.hits["during"]
+    for phase in ("before", "during", "healing", "after"):
+        assert load.p999(phase) <= TIMEOUT + 2 * disturbance + 0.05, phase
+    assert cache.stats().missed == 0
+
+
+def works(cache):
+    """Say whether all keys of a spread-out set can be stored and read again, and nothing is owed."""
+    probe = {f"probe{number}": time.monotonic() for number in range(50)}
+    cache.set_many(probe)
+    return cache.get_many(probe) == list(probe.values()) and cache.stats().missed == 0
+
+
+# --- one server ---------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_is_killed_and_comes_back(lone, caches):
+    server = lone()
+    survive("server killed, restarted", caches(url=server.url), server.kill, server.start)
+
+
+def test_a_server_that_is_paused(lone, caches):
+    server = lone()
+    survive("server paused (SIGSTOP)", caches(url=server.url), server.pause, server.resume)
+
+
+@pytest.mark.parametrize("mode", ["drop", "slow"])
+def test_a_network_that_swallows_or_delays(lone, caches, mode):
+    proxy = Proxy(lone().port)
+
+    def switch(mode):
+        proxy.mode = mode
+
+    name = {"drop": "partition (packets dropped)", "slow": "answers take 1 s"}[mode]
+    survive(name, caches(url=proxy.url), lambda: switch(mode), lambda: switch("pass"))
+    proxy.close()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0" * 50, b":7\r\n", b"$3\r\nabc\r\n", b"*-5\r\n", b"$99\r\nabc"],
+)
+def test_a_server_that_is_replaced_by_one_that_answers_garbage(lone, caches, answer):
+    server = lone()
+    cache = caches(url=server.url, timeout=0.05)
+    cache["key"] = "value"
+    server.kill()
+    garbage = Garbage(server.port, answer)
+    for _ in range(5):
+        assert cache.get("key") is None
+        cache.set("key", "other")
+        assert cache.get_many(["key", "b"]) == [None, None]
+        assert not cache.delete("key") or answer == b":7\r\n"
+        cache.invalidate_tags("t")
+    garbage.close()
+    server.start()
+    wait_until(lambda: works(cache), "recovery")
+
+
+def test_a_full_server_loses_the_older_value_too(lone, caches):
+    server = lone(maxmemory="3mb", maxmemory_policy="noeviction")
+    cache = caches(url=server.url, compression="off")
+    cache.set("key", "old", tags=["t"])
+    cache["plain"] = "old"
+    for number in range(200):
+        cache.set(("filler", number), os.urandom(20_000))
+    assert cache.stats().rejections > 0
+    cache.set("plain", "new" * 9000)
+    assert cache.get("plain") is None
+    cache.invalidate_tags("t")
+    assert cache.get("key") is None
+    server.command("config", "set", "maxmemory", "0")
+    cache["plain"] = "newest"
+    assert cache["plain"] == "newest"
+    assert cache.get("key") is None
+
+
+def test_a_wrong_password_is_a_miss_and_said(lone, caches):
+    server = lone(requirepass="right")
+    for url in (f"redis://:wrong@127.0.0.1:{server.port}", server.url):
+        cache = caches(url=url)
+        cache["key"] = 1
+        assert cache.get("key") is None
+        assert cache.problems()
+        assert "wrong" not in str(cache.problems())
+    assert caches(url=f"redis://:right@127.0.0.1:{server.port}").check() == []
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <ssl:ResourceWarning")  # valkey-py's, when a handshake fails
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_refused_tls_is_a_miss_and_said(lone, caches):
+    cache = caches(url=lone().url.replace("redis://", "rediss://"))
+    cache["key"] = 1
+    assert cache.get_many(["key"]) == [None]
+    assert [cache.get("key") for _ in range(4)] == [None] * 4
+    assert cache.problems()
+    cache.close()
+    gc.collect()
+
+
+def test_poisoned_values_are_misses_counted_and_removed(lone, caches):
+    server = lone()
+    cache = caches(url=server.url)
+    cache.set_many({number: ("value", number) for number in range(8)})
+    epoch = cache._store.epoch.current
+    place = [cache._store.names.key(epoch, encode_key(number)).decode() for number in range(8)]
+    client = cache._router.connector.connect(("127.0.0.1", server.port), 5)
+
+    def do(*words):
+        client.send_command(*words)
+        return client.read_response()
+
+    good = do("GET", place[7])
+    poison = [b"", b"\x80\x04N.", good, good[:-1], good[:20] + b"\xff" + good[21:], b"\0" * 100]
+    for name, data in zip(place, poison, strict=False):
+        do("SET", name, data)
+    do("DEL", place[6])
+    do("LPUSH", place[6], "a list")
+    assert [cache.get(number) for number in range(8)] == [None] * 7 + [("value", 7)]
+    assert cache.stats().damaged == 6
+    assert do("EXISTS", *place[:6]) == 0
+    client.disconnect()
+
+
+def test_more_missed_changes_than_fit_move_the_epoch(lone, caches):
+    server = lone(save="3600 1")
+    cache, other = caches(url=server.url), caches(url=server.url, epoch_window=0)
+    cache._store.missed._most = 50
+    cache.set_many(dict.fromkeys(range(200), "old"))
+    server.command("save")
+    server.kill()
+    for number in range(100):
+        cache.delete(number)
+    assert cache.stats().epochs >= 1
+    server.start()  # with all the old values
+    wait_until(lambda: works(cache), "recovery")
+    assert other.get_many(range(200)) == [None] * 200
+    assert cache.get_many(range(200)) == [None] * 200
+
+
+def test_changes_that_a_server_missed_hold_when_it_is_back(lone, caches):
+    server = lone(save="3600 1")
+    cache, other = caches(url=server.url), caches(url=server.url)
+    cache.set_many({"deleted": 1, "written": 1, "kept": 1})
+    cache.set("tagged", 1, tags=["t"])
+    server.command("save")
+    server.kill()
+    cache.delete("deleted")
+    cache.set("written", 2)
+    cache.invalidate_tags("t")
+    assert cache.stats().missed == 3
+    server.start()
+    wait_until(lambda: cache.stats().missed == 0, "recovery")
+    wait_until(lambda: other.get("kept") == 1, "the other's recovery")
+    assert other.get_many(["deleted", "written", "tagged", "kept"]) == [None, None, None, 1]
+
+
+# --- a cluster ----------------------------------------------------------------------------------------------
+
+
+def test_a_killed_primary_is_replaced_under_load(broken_cluster, caches):
+    victim = broken_cluster.primaries()[0]
+    cache = caches(nodes=broken_cluster.nodes)
+    survive("primary killed", cache, victim.kill, lambda: None, serving_meanwhile=True)
+    victim.start()
+    broken_cluster.wait_until_whole()
+    # and then a slot moves from one shard to another while it is read
+    migrate(broken_cluster, cache)
+    # and then a shard dies altogether, and comes back empty
+    primary = broken_cluster.primaries()[0]
+    both = [primary, *broken_cluster.replicas_of(primary)]
+    survive(
+        "primary and replica killed",
+        cache,
+        lambda: [one.kill() for one in both],
+        lambda: [one.start() for one in both],
+        serving_meanwhile=True,
+    )
+
+
+def migrate(cluster, cache):
+    """Move slots from one primary to another while they are read and written."""
+    source, target = cluster.primaries()[:2]
+    name = target.command("cluster", "myid")
+    load = Load(cache)
+    with load.running():
+        subprocess.run(
+            [
+                *("redis-cli", "--cluster", "reshard", source.address, "--cluster-from"),
+                *(source.command("cluster", "myid"), "--cluster-to", name),
+                *("--cluster-slots", "400", "--cluster-yes"),
+            ],
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
+    during = f"{load.p99('before') * 1e3:.1f}"
+    found = [str(len(one)) for one in (load.calls["before"], load.errors, load.wrong, load.invalidated)]
+    ROWS.append(("slots moved under load", *found, "", during, "", ""))
+    assert (load.errors, load.wrong, load.invalidated) == ([], [], [])
+    assert load.hits["before"]
+
+
+def test_reads_go_to_the_replica_while_a_primary_is_down(broken_cluster, caches):
+    cache = caches(nodes=broken_cluster.nodes, replication_factor=2)
+    wait_until(lambda: cache.check() == [], "all nodes knowing of all others")
+    keys = [f"key{number}" for number in range(100)]
+    cache.set_many({key: key for key in keys})
+    primary = broken_cluster.primaries()[0]
+    (replica,) = broken_cluster.replicas_of(primary)
+    wait_until(lambda: replica.command("dbsize") == primary.command("dbsize"), "replication")
+    mine = [key for key in keys if cache._router.node(ask_for(cache, key)).address[1] == primary.port]
+    assert len(mine) > 10
+    primary.kill()
+    found = [cache.get(key) for key in mine]
+    assert found.count(None) <= 1
+    assert [value for value in found if value is not None] == [
+        key for key, value in zip(mine, found, strict=True) if value is not None
+    ]
+
+
+def ask_for(cache, key):
+    name = cache._store.names.key(cache._store.epoch.current, encode_key(key))
+    return Ask(slot_of(name), (b"GET", name))
+
+
+def test_everything_restarts(broken_cluster, caches):
+    cache = caches(nodes=broken_cluster.nodes)
+    servers = broken_cluster.servers
+    survive(
+        "all servers killed, restarted",
+        cache,
+        lambda: [server.kill() for server in servers],
+        lambda: [server.start() for server in servers],
+    )
