@@ -22,7 +22,12 @@ from perfcore.types import Closable
 
 if TYPE_CHECKING:
     from perfcore.cache import Cache, CacheManager, DiskCache
-    from perfcore.monitor import MetricsCollector, PerformanceAlerting, PerformanceMetrics
+    from perfcore.monitor import (
+        MetricsCollector,
+        PerformanceAlerting,
+        PerformanceMetrics,
+        PerformanceProfiler,
+    )
     from perfcore.parsing import OptimizedParser
 
 __all__ = ["ManagerStatus", "PartStatus", "PerformanceManager"]
@@ -190,6 +195,12 @@ class PerformanceManager:
         """The alerts; add rules, handlers and actions to it."""
         alerts: PerformanceAlerting = self._part("alerts")
         return alerts
+
+    @property
+    def profiler(self) -> PerformanceProfiler:
+        """The profiler; where profiling is off it calls what it is given and samples nothing."""
+        profiler: PerformanceProfiler = self._part("profiler")
+        return profiler
 
     def get_metrics(self) -> PerformanceMetrics:
         """Return what the machine, the process and the parts do now; what is not measured is None."""

@@ -11,7 +11,7 @@ from perfcore.config.schema import CacheConfig, DiskLayer, Monitoring, Performan
 
 if TYPE_CHECKING:  # a room is imported when its part is built, and not before
     from perfcore.cache import Cache, CacheManager, DiskCache
-    from perfcore.monitor import MetricsCollector, PerformanceAlerting
+    from perfcore.monitor import MetricsCollector, PerformanceAlerting, PerformanceProfiler
     from perfcore.parsing import OptimizedParser
 
 __all__ = ["LATER", "PARTS", "Later", "Part", "introduce", "nothing"]
@@ -137,6 +137,18 @@ def _no_monitor() -> MetricsCollector:
     return MetricsCollector([])
 
 
+def _profiler(config: PerformanceConfig) -> PerformanceProfiler:
+    from perfcore.monitor import PerformanceProfiler
+
+    return PerformanceProfiler(config.monitoring.sampling_rate)
+
+
+def _no_profiler() -> PerformanceProfiler:
+    from perfcore.monitor import PerformanceProfiler
+
+    return PerformanceProfiler(0.0)
+
+
 def introduce(built: dict[str, Any], name: str) -> None:
     """Tell the monitor of a part that was just built; or of all there are, when it is the monitor itself."""
     monitor = built.get("monitor")
@@ -168,6 +180,7 @@ PARTS = (
     Part("disk", _caching(lambda c: c.layers.disk.enabled), _disk, nothing, tier=True),
     Part("cache", lambda c: True, _cache, nothing, needs=("memory", "disk")),
     Part("parser", lambda c: True, _parser, nothing),
+    Part("profiler", lambda c: c.monitoring.enable_profiling, _profiler, _no_profiler),
     Part("alerts", _monitoring(lambda m: m.enable_alerts), _alerts, _no_alerts),
     Part(
         "monitor",
@@ -182,7 +195,6 @@ PARTS = (
 LATER = (
     Later("distributed", _caching(lambda c: c.layers.distributed.enabled)),
     Later("warmup", _caching(lambda c: c.policies.warmup == "predictive"), "caches fill as they are used"),
-    Later("profiling", lambda c: c.monitoring.enable_profiling),
     Later("tracing", lambda c: c.monitoring.enable_tracing),
     Later("workers", lambda c: c.workers.enabled),
     Later("precompilation", lambda c: c.optimization.enable_precompilation),

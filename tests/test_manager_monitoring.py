@@ -79,3 +79,10 @@ def test_it_watches_again_after_a_restart():
         with manager:
             assert manager.monitor.running
             wait_for(lambda: manager.get_metrics().system.process.rss)
+
+
+def test_the_profiler_samples_at_the_configured_rate_or_not_at_all():
+    for settings, samples in (({"enable_profiling": True, "sampling_rate": 1.0}, 1), ({}, 0)):
+        with PerformanceManager(monitoring=settings) as manager:
+            assert manager.profiler.profile("sum", sum, [1, 2]) == 3
+            assert manager.profiler.stats().samples == samples

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter as Tally
 from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 
-__all__ = ["note", "watched"]
+__all__ = ["note", "unwatch", "watch", "watched"]
 
 _OBSERVERS: ContextVar[tuple[Tally[str], ...]] = ContextVar("perfcore_observers", default=())
 
@@ -32,8 +32,18 @@ def watched() -> Iterator[Tally[str]]:
     {'cache.hit': 2, 'cache.miss': 1}
     """
     tally: Tally[str] = Tally()
-    token = _OBSERVERS.set((*_OBSERVERS.get(), tally))
+    token = watch(tally)
     try:
         yield tally
     finally:
-        _OBSERVERS.reset(token)
+        unwatch(token)
+
+
+def watch(tally: Tally[str]) -> Token[tuple[Tally[str], ...]]:
+    """Let what is noted from here on be counted in ``tally``, until :func:`unwatch` of what this returns."""
+    return _OBSERVERS.set((*_OBSERVERS.get(), tally))
+
+
+def unwatch(token: Token[tuple[Tally[str], ...]]) -> None:
+    """End it; ValueError in another context than the one in which it began."""
+    _OBSERVERS.reset(token)

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
         NetworkCollector,
         ProcessCollector,
     )
+    from perfcore.monitor.flames import chrome_trace, speedscope
     from perfcore.monitor.handlers import Alert, file_handler, log_handler, webhook_handler
+    from perfcore.monitor.profiler import PerformanceProfiler, ProfilerStats
+    from perfcore.monitor.profiles import Phase, Profile, ProfileFilter
     from perfcore.monitor.records import PerformanceMetrics
     from perfcore.monitor.rules import (
         AbsenceRule,
@@ -48,13 +51,20 @@ __all__ = [
     "ParseTimeCollector",
     "PerformanceAlerting",
     "PerformanceMetrics",
+    "PerformanceProfiler",
+    "Phase",
     "ProcessCollector",
+    "Profile",
+    "ProfileFilter",
+    "ProfilerStats",
     "ThresholdRule",
     "TrendRule",
     "WorkerMetricsCollector",
+    "chrome_trace",
     "file_handler",
     "load_rules",
     "log_handler",
+    "speedscope",
     "webhook_handler",
 ]
 
@@ -78,7 +88,10 @@ __getattr__, __dir__ = lazy(
             "NetworkCollector",
             "ProcessCollector",
         ],
+        "perfcore.monitor.flames": ["chrome_trace", "speedscope"],
         "perfcore.monitor.handlers": ["Alert", "file_handler", "log_handler", "webhook_handler"],
+        "perfcore.monitor.profiler": ["PerformanceProfiler", "ProfilerStats"],
+        "perfcore.monitor.profiles": ["Phase", "Profile", "ProfileFilter"],
         "perfcore.monitor.records": ["PerformanceMetrics"],
         "perfcore.monitor.rules": [
             "AbsenceRule",

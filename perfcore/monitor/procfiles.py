@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 _CHUNK = 16_384
+_HEAD = 512
 _SECTOR = 512  # the unit of diskstats, whatever the disk's own sectors are
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -42,13 +43,26 @@ class ProcFile:
         """Return what stands there now, or None when there is no such file."""
         try:
             if self._file < 0 or self._process != os.getpid():
-                self.close()
-                self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-                self._process = os.getpid()
+                self._open()
             return b"".join(self._chunks())
         except OSError:
             self.close()
             return None
+
+    def head(self) -> bytes | None:
+        """Return what one read gives: all of a file that is a few lines long."""
+        try:
+            if self._file < 0 or self._process != os.getpid():
+                self._open()
+            return os.pread(self._file, _HEAD, 0)
+        except OSError:
+            self.close()
+            return None
+
+    def _open(self) -> None:
+        self.close()
+        self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        self._process = os.getpid()
 
     def _chunks(self) -> Iterator[bytes]:
         place = 0  # a short read is no end: the kernel hands out a page of whole lines at a time

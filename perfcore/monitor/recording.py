@@ -1,0 +1,173 @@
+"""A call that is being profiled, from its beginning to its end."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from asyncio import CancelledError
+from collections import Counter
+from collections.abc import Coroutine, Generator
+from contextvars import ContextVar
+from itertools import count
+from threading import get_ident
+from types import coroutine
+from typing import Any, Literal
+
+from perfcore.metrics.instrument import unwatch, watch
+from perfcore.monitor.meters import Work, rss, work
+from perfcore.monitor.profiles import Phase, Profile
+
+__all__ = ["Recording", "current", "steps"]
+
+_MOST_PHASES = 1000
+_LONGEST_ERROR = 200
+_ALLOCATIONS = 8
+_NOTHING: Work = (0, 0, 0)
+_numbers = count()
+_current: ContextVar[Recording | None] = ContextVar("perfcore_profile", default=None)
+
+
+def current() -> Recording | None:
+    """Return the innermost profiled call of this context, if it still runs."""
+    found = _current.get()
+    return None if found is None or found.ended else found
+
+
+class Recording:
+    """Begins where it is made and ends with :meth:`finish`.
+
+    What belongs to a call is found by context variables, so that calls nested in each other, in threads and
+    in tasks keep apart. ``kind`` says how the thread's work is counted: of a ``call`` from beginning to end,
+    of what is ``awaited`` in the steps in which it runs, of a ``block`` that may be suspended not at all.
+    ``cost`` is in nanoseconds what recording itself has taken.
+    """
+
+    __slots__ = (
+        "_before",
+        "_blocks",
+        "_kind",
+        "_observer",
+        "_parent",
+        "_rss",
+        "_token",
+        "_wall",
+        "_work",
+        "cost",
+        "ended",
+        "id",
+        "name",
+        "phases",
+        "start_ns",
+        "tally",
+        "weight",
+    )  # fmt: skip
+
+    def __init__(self, name: str, weight: float, kind: Literal["call", "awaited", "block"] = "call") -> None:
+        begun = time.perf_counter_ns()
+        number = next(_numbers)
+        self.id, self.name, self.weight = f"{os.getpid():x}-{number:x}", name, weight
+        self.ended = False
+        self.phases: list[Phase] = []
+        parent = current()
+        self._parent = None if parent is None else parent.id
+        self.tally: Counter[str] = Counter.__new__(Counter)  # its __init__ is slow, and adds nothing
+        self._observer = watch(self.tally)
+        self._token = _current.set(self)
+        self._kind = kind
+        self._blocks = None if number % _ALLOCATIONS else sys.getallocatedblocks()
+        self._rss = rss()
+        self._work = _NOTHING
+        self._wall = time.time()
+        self._before = work() if kind == "call" else _NOTHING
+        self.start_ns = time.perf_counter_ns()
+        self.cost = self.start_ns - begun
+
+    def begin_step(self) -> None:
+        """Note that the thread goes on with it."""
+        self._before = work()
+
+    def end_step(self) -> None:
+        """Note that the thread turns to something else."""
+        cpu, read, written = self._work
+        cpu_now, read_now, written_now = work()
+        cpu_then, read_then, written_then = self._before
+        self._work = (
+            cpu + cpu_now - cpu_then,
+            read + read_now - read_then,
+            written + written_now - written_then,
+        )
+
+    def add_phase(self, name: str, begun_ns: int) -> None:
+        """Keep a phase that ends now; the first thousand."""
+        if len(self.phases) < _MOST_PHASES and not self.ended:
+            now = time.perf_counter_ns()
+            self.phases.append(Phase(name, (begun_ns - self.start_ns) / 1e9, (now - begun_ns) / 1e9))
+
+    def finish(self, error: BaseException | None = None) -> Profile:
+        """End it and return what it came to."""
+        end = time.perf_counter_ns()
+        if self._kind == "call":
+            self.end_step()
+        cpu, read, written = self._work if self._kind != "block" else (None, None, None)
+        memory = rss() - self._rss
+        blocks = None if self._blocks is None else sys.getallocatedblocks() - self._blocks
+        self.abandon()
+        profile = Profile(
+            id=self.id,
+            name=self.name,
+            parent=self._parent,
+            weight=self.weight,
+            thread=get_ident(),
+            awaited=self._kind == "awaited",
+            started=self._wall,
+            start_ns=self.start_ns,
+            duration=(end - self.start_ns) / 1e9,
+            cpu_time=None if cpu is None else cpu / 1e9,
+            read_bytes=read,
+            written_bytes=written,
+            memory_delta=memory,
+            allocations=blocks,
+            status=_status(error),
+            error=None if error is None else f"{type(error).__name__}: {error}"[:_LONGEST_ERROR],
+            phases=tuple(self.phases),
+            operations=dict(self.tally),
+        )
+        self.cost += time.perf_counter_ns() - end
+        return profile
+
+    def abandon(self) -> None:
+        """Leave the context as it was."""
+        self.ended = True
+        try:
+            _current.reset(self._token)
+            unwatch(self._observer)
+        except ValueError:  # ended in another context, as what is collected while suspended is
+            pass
+
+
+def _status(error: BaseException | None) -> Literal["success", "error", "cancelled"]:
+    if error is None:
+        return "success"
+    return "cancelled" if isinstance(error, CancelledError | GeneratorExit) else "error"
+
+
+@coroutine
+def steps(recording: Recording, awaited: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """Run a coroutine to its end, and count what the thread does in the steps in which it runs."""
+    step, value = awaited.send, None
+    while True:
+        recording.begin_step()
+        try:
+            yielded = step(value)
+        except StopIteration as stop:
+            return stop.value
+        finally:
+            recording.end_step()
+        try:
+            step, value = awaited.send, (yield yielded)
+        except GeneratorExit:
+            awaited.close()
+            raise
+        except BaseException as error:
+            step, value = awaited.throw, error
