@@ -57,7 +57,8 @@ bool pc_hist_subtract(pc_hist_shape s, uint64_t *into, const uint64_t *other)
         if (other[i] > into[i])
             return false;
     }
-    double sum = pc_double_of(into[PC_HIST_SUM]) - pc_double_of(other[PC_HIST_SUM]);
+    bool same = into[PC_HIST_SUM] == other[PC_HIST_SUM]; /* a sum that overflowed is no number when taken off itself */
+    double sum = same ? 0.0 : pc_double_of(into[PC_HIST_SUM]) - pc_double_of(other[PC_HIST_SUM]);
     for (size_t i = PC_HIST_ZERO; i < words; i++)
         into[i] -= other[i];
     into[PC_HIST_SUM] = pc_bits_of(sum);
