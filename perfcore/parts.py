@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from perfcore.config.schema import CacheConfig, DiskLayer, Monitoring, PerformanceConfig
 
 if TYPE_CHECKING:  # a room is imported when its part is built, and not before
-    from perfcore.cache import Cache, CacheManager, DiskCache
+    from perfcore.cache import Cache, CacheManager, DiskCache, RemoteCache
     from perfcore.monitor import MetricsCollector, PerformanceAlerting, PerformanceProfiler
     from perfcore.parsing import OptimizedParser
 
@@ -72,12 +72,21 @@ def _disk(config: PerformanceConfig) -> DiskCache:
 
 
 def _cache(
-    config: PerformanceConfig, memory: Cache[Any, Any], disk: DiskCache | Cache[Any, Any]
+    config: PerformanceConfig, memory: Cache[Any, Any], disk: DiskCache | Cache[Any, Any], distributed: Any
 ) -> CacheManager:
-    from perfcore.cache import CacheManager, DiskCache
+    from perfcore.cache import Cache, CacheManager
 
-    warmup = config.caching.policies.warmup
-    return CacheManager(memory, disk if isinstance(disk, DiskCache) else None, warmup=warmup)
+    below = [
+        None if isinstance(tier, Cache) else tier for tier in (disk, distributed)
+    ]  # off, or not to be had
+    return CacheManager(memory, *below, warmup=config.caching.policies.warmup)
+
+
+def _distributed(config: PerformanceConfig) -> RemoteCache:
+    from perfcore.cache import RemoteCache
+
+    layer = config.caching.layers.distributed
+    return RemoteCache(nodes=layer.nodes, replication_factor=layer.replication_factor, ttl=layer.ttl)
 
 
 def _parser(config: PerformanceConfig) -> OptimizedParser:
@@ -178,7 +187,8 @@ def _caching(wanted: Callable[[CacheConfig], bool]) -> Callable[[PerformanceConf
 PARTS = (
     Part("memory", _caching(lambda c: c.layers.memory.enabled), _memory, nothing, tier=True),
     Part("disk", _caching(lambda c: c.layers.disk.enabled), _disk, nothing, tier=True),
-    Part("cache", lambda c: True, _cache, nothing, needs=("memory", "disk")),
+    Part("distributed", _caching(lambda c: c.layers.distributed.enabled), _distributed, nothing, tier=True),
+    Part("cache", lambda c: True, _cache, nothing, needs=("memory", "disk", "distributed")),
     Part("parser", lambda c: True, _parser, nothing),
     Part("profiler", lambda c: c.monitoring.enable_profiling, _profiler, _no_profiler),
     Part("alerts", _monitoring(lambda m: m.enable_alerts), _alerts, _no_alerts),
@@ -193,7 +203,6 @@ PARTS = (
 )
 
 LATER = (
-    Later("distributed", _caching(lambda c: c.layers.distributed.enabled)),
     Later("warmup", _caching(lambda c: c.policies.warmup == "predictive"), "caches fill as they are used"),
     Later("tracing", lambda c: c.monitoring.enable_tracing),
     Later("workers", lambda c: c.workers.enabled),

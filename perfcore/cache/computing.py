@@ -54,7 +54,7 @@ class Computing(Ladder):
     ) -> _T:
         """Return the value of ``key``; if there is none, compute it with ``factory``, once, and store it.
 
-        Of all threads and, with a disk, processes that ask at once, one computes and the others wait. An
+        Of all threads and, with a disk or a lease, processes that ask at once, one computes. An
         exception is not stored and reaches whoever computed. Options, in seconds: ``stale_ttl`` is how long
         after its ``ttl`` a value is served while it is computed anew behind; with ``stale_on_error`` only
         when that fails, with ``soft_timeout`` only when it takes longer than that. ``hard_timeout`` raises
@@ -64,9 +64,10 @@ class Computing(Ladder):
         plan, tags = Plan.of(ttl, options), tuple(tags)
         into = self._into(persistent, distributed)
 
-        def compute() -> Any:
+        def compute(may_store: Callable[[], bool] = lambda: True) -> Any:
             conditions = self._guards.begin(self._names.encode(key), tags, depends_on)
-            return self._keep(key, factory(), plan, conditions, into)
+            value = factory()
+            return self._keep(key, value, plan, conditions, into) if may_store() else value
 
         held = self._find(key)
         value, fresh = _judged(held)
@@ -77,7 +78,8 @@ class Computing(Ladder):
         if value is not ABSENT and not plan.waits:
             self._refresh(key, compute)
             return cast(_T, value)
-        call = partial(self._flights.run, self._flight(key), partial(self._fresh, key), compute)
+        alone = self._in_turn(key, compute)
+        call = partial(self._flights.run, self._flight(key), partial(self._fresh, key), alone)
         return cast(_T, Flow(plan, value, ABSENT).get(call))
 
     async def aget_or_set(
@@ -102,10 +104,17 @@ class Computing(Ladder):
             conditions = self._guards.begin(self._names.encode(key), tags, depends_on)
             return self._keep(key, await factory(), plan, conditions, into)
 
+        async def compute_slowly() -> Any:  # what asks servers does so in a thread
+            begin = partial(self._guards.begin, self._names.encode(key), tags, depends_on)
+            conditions = await asyncio.to_thread(begin)
+            value = await factory()
+            return await asyncio.to_thread(self._keep, key, value, plan, conditions, into)
+
         held = await self._afind(key)
         value, fresh = _judged(held)
         if fresh and not (type(held) is Guarded and plan.due(held.fresh)):
             return cast(_T, value)
+        compute = compute_slowly if self._slow else compute
         task = self._tasks.begin(self._near(key), compute)
         if value is not ABSENT and (fresh or not plan.waits):
             return cast(_T, value)
@@ -150,6 +159,13 @@ class Computing(Ladder):
         return memoize(self, function, version, key, options)
 
     # -- parts --
+
+    def _in_turn(self, key: Any, compute: Callable[..., Any]) -> Callable[[], Any]:
+        """``compute`` under a lease of all processes, where a tier has such."""
+        leases = next((found for tier in self._below if (found := getattr(tier, "leases", None))), None)
+        if leases is None:
+            return compute
+        return partial(leases.run, self._names.encode(key), partial(self._fresh, key), MISSING, compute)
 
     def _keep(self, key: Any, value: Any, plan: Plan, conditions: Conditions, into: list[bool]) -> Any:
         life = plan.life(value)

@@ -72,8 +72,9 @@ def _open_remote(remote: Any) -> Tier:
         raise ConfigError("remote: leave it out to have none")
     interval = options.pop("backplane", _INTERVAL)
     interval = _INTERVAL if interval is True else parse_duration(interval or 0)
+    lease = parse_duration(options.pop("lease", None) or 0)
     try:
-        return RemoteTier(RemoteCache(**options), owned=True, interval=interval)
+        return RemoteTier(RemoteCache(**options), owned=True, interval=interval, lease=lease)
     except TypeError as error:
         raise ConfigError(f"remote: {error}") from error
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from perfcore._version import __version__
 from perfcore.cli import alerts as alert_commands
 from perfcore.cli import cache as cache_commands
+from perfcore.cli import remote as remote_commands
 from perfcore.cli._extra import typer
 from perfcore.cli.parse import parse
 from perfcore.cli.simulate import simulate
@@ -18,6 +19,8 @@ from perfcore.errors import MissingExtraError, PerfcoreError
 
 __all__ = ["app", "run"]
 
+#: What ``perfcore cache`` is called with ``--url``.
+_REMOTE = "cache-on-a-server"
 INTERRUPTED = 130  # as shells report a process that SIGINT has ended
 
 app = typer.Typer(name="perfcore", add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -77,14 +80,25 @@ command(parse)
 command(simulate)
 for _name, _commands, _help in (
     ("cache", cache_commands.COMMANDS, "Look into a cache directory and keep it in order."),
+    (_REMOTE, remote_commands.COMMANDS, "Look into a remote cache (--url) and keep it in order."),
     ("alerts", alert_commands.COMMANDS, "Try rules before they are relied on."),
 ):
     _group = typer.Typer(no_args_is_help=True, help=_help)
-    app.add_typer(_group, name=_name)
+    app.add_typer(_group, name=_name, hidden=_name == _REMOTE)
     for _function in _commands:
         command(_function, _group)
 
 
 def run() -> None:
     """Run the command in ``sys.argv``; ends by :exc:`SystemExit`."""
-    app(prog_name="perfcore")
+    app(_directed(sys.argv[1:]), prog_name="perfcore")
+
+
+def _directed(arguments: list[str]) -> list[str]:
+    """``cache`` is two groups of commands: those with ``--url``, anywhere, are for servers."""
+    first, rest = arguments[:1], arguments[1:]
+    if first != ["cache"] or not remote_commands.concerns(rest):
+        return arguments
+    place = next(at for at, word in enumerate(rest) if word.partition("=")[0] == "--url")
+    url = rest[place : place + (1 if "=" in rest[place] else 2)]
+    return [_REMOTE, *rest[:place], *rest[place + len(url) :], *url]

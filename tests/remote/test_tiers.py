@@ -7,6 +7,7 @@ from itertools import count
 import pytest
 from redis_servers import wait_until
 
+from perfcore import PerformanceManager
 from perfcore.cache import CacheManager, RemoteCache
 from perfcore.cache.remote.drive import ask
 from perfcore.cache.remote.wire import Ask
@@ -184,6 +185,62 @@ def test_readers_never_see_an_older_value_than_before(pair):
     done.set()
     reader.join()
     assert seen == sorted(seen)
+
+
+def test_a_configuration_names_the_cluster(cluster):
+    layers = {"distributed": {"nodes": cluster.nodes, "replication_factor": 2, "ttl": 60}}
+    with (
+        PerformanceManager(caching={"layers": layers}) as one,
+        PerformanceManager(caching={"layers": layers}) as other,
+    ):
+        one.cache.set("configured", 1)
+        assert other.cache.get("configured") == 1
+        assert 0 < other.cache.explain("configured").below["remote"] <= 60
+        one.cache.delete("configured")
+
+
+def test_of_many_processes_that_miss_at_once_one_computes(manager):
+    managers, computed = [manager(lease=10) for _ in range(4)], []
+
+    def load():
+        computed.append(1)
+        time.sleep(0.2)
+        return "value"
+
+    found = []
+    threads = [
+        threading.Thread(target=lambda one=one: found.append(one.get_or_set("key", load))) for one in managers
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (found, len(computed)) == (["value"] * 4, 1)
+
+
+def test_the_lease_of_a_dead_leader_passes_on_and_fences_its_late_result(manager):
+    dead, other = manager(lease=0.3), manager(lease=0.3)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hang():
+        begun.set()
+        go_on.wait(30)
+        return "too late"
+
+    late = []
+    thread = threading.Thread(target=lambda: late.append(dead.get_or_set("key", hang)))
+    thread.start()
+    begun.wait(30)
+    assert other.get_or_set("key", lambda: "newer") == "newer"
+    go_on.set()
+    thread.join()
+    assert late == ["too late"]  # its caller gets it, and nobody else
+    assert manager().get("key") == "newer"
+
+
+def test_without_a_server_the_lease_is_no_obstacle():
+    with CacheManager(remote={"url": "redis://127.0.0.1:1", "timeout": 0.05, "lease": 5}) as alone:
+        assert alone.get_or_set("key", lambda: 7) == 7
 
 
 async def test_on_an_event_loop(pair):

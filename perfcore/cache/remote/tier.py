@@ -13,6 +13,7 @@ from perfcore.cache.remote.budget import deadline_of
 from perfcore.cache.remote.cache import RemoteCache
 from perfcore.cache.remote.drive import Steps, ask, run
 from perfcore.cache.remote.entries import Opened
+from perfcore.cache.remote.lease import Leases
 from perfcore.cache.remote.looking import canonicals
 from perfcore.cache.remote.names import STAMP_BYTES, fresh_stamp
 from perfcore.cache.remote.slots import slot_of
@@ -34,8 +35,11 @@ class RemoteTier:
     name = "remote"
     exact = True
 
-    def __init__(self, cache: RemoteCache, *, owned: bool, interval: float) -> None:
+    def __init__(self, cache: RemoteCache, *, owned: bool, interval: float, lease: float = 0) -> None:
         self.cache = cache
+        self.leases: Leases | None = None
+        if lease:
+            self.leases = Leases(cache._router, cache._store.names, cache._timeout, lease)
         self._store, self._owned = cache._store, owned
         self._news: deque[News] = deque(maxlen=10_000)
         self._notice: Callable[[], object] = lambda: None
