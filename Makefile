@@ -31,9 +31,10 @@ types: dev  ## mypy on the package, and the stubs against the extensions
 	$(VENV)/bin/mypy
 	$(VENV)/bin/stubtest perfcore._native --ignore-missing-stub --allowlist tests/typing/stubtest-allowed.txt
 
-bench: dev $(VENV)/.bench  ## the benchmarks of this package, also beside its rivals, and the bounds of the parser's speed
+bench: dev servers $(VENV)/.bench  ## the benchmarks of this package, also beside its rivals, and the bounds of the parser's speed
 	PYTHONHASHSEED=0 $(PYTEST) benchmarks --benchmark-only
 	PYTHONHASHSEED=0 $(PY) -m benchmarks.rivals.memory
+	PYTHONHASHSEED=0 $(PY) -m benchmarks.rivals.remote
 	PYTHONHASHSEED=0 $(PY) benchmarks/parsing_ceiling.py
 
 nab: dev  ## the anomaly detector on labelled series, beside published detectors

@@ -25,13 +25,14 @@ class Proxy:
         while not self._closed:
             try:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self._port))
             except OSError:
                 return
-            threading.Thread(target=self._relay, args=(client, server), daemon=True).start()
+            threading.Thread(target=self._relay, args=(client,), daemon=True).start()
 
-    def _relay(self, client, server):
-        with contextlib.suppress(OSError), client, server, selectors.DefaultSelector() as ready:
+    def _relay(self, client):
+        with contextlib.suppress(OSError), client, contextlib.ExitStack() as stack:
+            server = stack.enter_context(socket.create_connection(("127.0.0.1", self._port)))
+            ready = stack.enter_context(selectors.DefaultSelector())
             ready.register(client, selectors.EVENT_READ, server)
             ready.register(server, selectors.EVENT_READ, client)
             while not self._closed:
@@ -46,7 +47,7 @@ class Proxy:
 
     def close(self):
         self._closed = True
-        self._listener.close()
+        close(self._listener)
 
 
 class Garbage:
@@ -73,6 +74,11 @@ class Garbage:
 
     def close(self):
         for each in [self._listener, *self._clients]:
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)  # closing alone does not wake who waits for it
-            each.close()
+            close(each)
+
+
+def close(one):
+    """Close a socket; closing alone does not wake who waits for it."""
+    with contextlib.suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
+    one.close()
