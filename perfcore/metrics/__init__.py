@@ -7,7 +7,9 @@ if TYPE_CHECKING:
     from perfcore._native.events import EventQueue
     from perfcore._native.ring import SampleRing
     from perfcore.metrics.anomaly import Anomaly, AnomalyDetector
+    from perfcore.metrics.exposition import prometheus_text
     from perfcore.metrics.family import OVERFLOW_LABEL, Family
+    from perfcore.metrics.jsonform import json_snapshot
     from perfcore.metrics.layouts import Exponential, NativeHistogram, classic, exponential, native
     from perfcore.metrics.registry import (
         Counter,
@@ -42,7 +44,9 @@ __all__ = [
     "classic",
     "default_registry",
     "exponential",
+    "json_snapshot",
     "native",
+    "prometheus_text",
     "trend",
 ]
 
@@ -52,6 +56,8 @@ __getattr__, __dir__ = lazy(
         "perfcore._native.events": ["EventQueue"],
         "perfcore._native.ring": ["SampleRing"],
         "perfcore.metrics.anomaly": ["Anomaly", "AnomalyDetector"],
+        "perfcore.metrics.exposition": ["prometheus_text"],
+        "perfcore.metrics.jsonform": ["json_snapshot"],
         "perfcore.metrics.family": ["OVERFLOW_LABEL", "Family"],
         "perfcore.metrics.layouts": ["Exponential", "NativeHistogram", "classic", "exponential", "native"],
         "perfcore.metrics.registry": [

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         NetworkCollector,
         ProcessCollector,
     )
+    from perfcore.monitor.exported import performance_snapshot
     from perfcore.monitor.flames import chrome_trace, speedscope
     from perfcore.monitor.handlers import Alert, file_handler, log_handler, webhook_handler
     from perfcore.monitor.profiler import PerformanceProfiler, ProfilerStats
@@ -64,6 +65,7 @@ __all__ = [
     "file_handler",
     "load_rules",
     "log_handler",
+    "performance_snapshot",
     "speedscope",
     "webhook_handler",
 ]
@@ -88,6 +90,7 @@ __getattr__, __dir__ = lazy(
             "NetworkCollector",
             "ProcessCollector",
         ],
+        "perfcore.monitor.exported": ["performance_snapshot"],
         "perfcore.monitor.flames": ["chrome_trace", "speedscope"],
         "perfcore.monitor.handlers": ["Alert", "file_handler", "log_handler", "webhook_handler"],
         "perfcore.monitor.profiler": ["PerformanceProfiler", "ProfilerStats"],

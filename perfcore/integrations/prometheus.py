@@ -1,0 +1,80 @@
+"""perfcore's metrics through prometheus_client, beside those that an application has there already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from perfcore._native.histogram import HistogramSnapshot
+from perfcore.errors import MissingExtraError
+from perfcore.metrics.exposition import bounds_of, family_name, label_name
+from perfcore.metrics.layouts import classic
+from perfcore.metrics.registry import default_registry
+from perfcore.metrics.snapshot import FamilySnapshot, RegistrySnapshot
+
+try:
+    from prometheus_client import core, utils
+except ImportError as error:
+    raise MissingExtraError("prometheus_client", "prometheus") from error
+
+__all__ = ["PrometheusCollector"]
+
+
+class PrometheusCollector:
+    """A custom collector for a registry of prometheus_client.
+
+    ``sources`` are called at each scrape and return snapshots; without any, it is this process' registry. For
+    what a :class:`.MetricsCollector` measures give
+    ``lambda: performance_snapshot(collector.get_metrics())``. Raises
+    :exc:`~perfcore.errors.MissingExtraError` on import without ``perfcore[prometheus]``.
+
+    >>> from prometheus_client import CollectorRegistry, generate_latest
+    >>> from perfcore.metrics import Counter, Registry
+    >>> ours, theirs = Registry(), CollectorRegistry()
+    >>> Counter("requests", registry=ours).inc(3)
+    >>> theirs.register(PrometheusCollector(ours.snapshot))
+    >>> b"requests_total 3.0" in generate_latest(theirs)
+    True
+    """
+
+    def __init__(self, *sources: Callable[[], RegistrySnapshot]) -> None:
+        self._sources = sources or (default_registry().snapshot,)
+
+    def collect(self) -> Iterator[Any]:
+        """Yield the families of all sources; called by prometheus_client."""
+        for source in self._sources:
+            for family in source().families.values():
+                yield _family(family)
+
+    def describe(self) -> list[Any]:
+        """Return nothing: names are not known before there are samples."""
+        return []
+
+
+def _family(family: FamilySnapshot) -> Any:
+    name, labels = family_name(family.name, family.unit), [*map(label_name, family.labels)]
+    if family.kind == "counter":
+        made: Any = core.CounterMetricFamily(name, family.description, labels=labels)
+    elif family.kind == "gauge":
+        made = core.GaugeMetricFamily(name, family.description, labels=labels)
+    else:
+        made = core.HistogramMetricFamily(name, family.description, labels=labels)
+    for key, value in family.samples.items():
+        names = {label_name(label): held for label, held in family.label_set(key).items()}
+        if isinstance(value, HistogramSnapshot):
+            _add_histogram(made, name, names, value)
+        else:
+            made.add_sample(f"{name}_total" if family.kind == "counter" else name, names, float(value))
+    return made
+
+
+def _add_histogram(made: Any, name: str, labels: dict[str, str], value: HistogramSnapshot) -> None:
+    for bound, count in classic(value, bounds_of(value)):
+        made.add_sample(f"{name}_bucket", {**labels, "le": _le(bound)}, float(count))
+    made.add_sample(f"{name}_sum", labels, value.sum)
+    made.add_sample(f"{name}_count", labels, float(value.count))
+
+
+def _le(bound: float) -> str:
+    spell: Callable[[float], str] = utils.floatToGoString
+    return spell(bound)

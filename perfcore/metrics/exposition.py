@@ -1,0 +1,115 @@
+"""A registry as Prometheus scrapes it: the text format 0.0.4, and OpenMetrics 1.0.
+
+Names follow Prometheus' conventions: letters, digits and underscores, a unit as suffix, ``_total`` for
+counters. Histograms are classic ones at powers of two, whose counts are exact.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from math import inf, isfinite, isnan
+
+from perfcore._native.histogram import HistogramSnapshot
+from perfcore.metrics.layouts import classic
+from perfcore.metrics.snapshot import FamilySnapshot, RegistrySnapshot
+
+__all__ = [
+    "CONTENT_TYPE",
+    "OPENMETRICS_CONTENT_TYPE",
+    "bounds_of",
+    "family_name",
+    "label_name",
+    "prometheus_text",
+]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS_CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+#: the units that instruments are given and how Prometheus spells them
+_UNITS = {"s": "seconds", "By": "bytes", "1": "ratio"}
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
+_HELP_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n"})
+_KINDS = {"counter": "counter", "gauge": "gauge", "histogram": "histogram", "timer": "histogram"}
+#: buckets at most in one histogram; more are every second, every fourth ... power of two
+_BUCKETS = 24
+
+
+def prometheus_text(snapshot: RegistrySnapshot, *, openmetrics: bool = False) -> bytes:
+    """Return the snapshot as a scrape.
+
+    >>> from perfcore.metrics import Counter, Registry
+    >>> registry = Registry()
+    >>> Counter("http.requests", "Requests.", labels=["path"], registry=registry).labels("/").inc(3)
+    >>> print(prometheus_text(registry.snapshot()).decode(), end="")
+    # HELP http_requests_total Requests.
+    # TYPE http_requests_total counter
+    http_requests_total{path="/"} 3
+    """
+    lines: list[str] = []
+    for family in snapshot.families.values():
+        lines += _family(family, openmetrics)
+    if openmetrics:
+        lines.append("# EOF")
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+@lru_cache(1024)
+def family_name(name: str, unit: str) -> str:
+    """Return the name of a family without ``_total``: its unit is the last word.
+
+    >>> family_name("http.duration", "s"), family_name("queue.length", "{item}")
+    ('http_duration_seconds', 'queue_length')
+    """
+    plain = re.sub(r"[^A-Za-z0-9_:]", "_", name).removesuffix("_total")
+    suffix = "" if unit.startswith("{") else re.sub(r"[^A-Za-z0-9_]", "_", _UNITS.get(unit, unit))
+    return f"{plain}_{suffix}" if suffix and not plain.endswith(f"_{suffix}") else plain
+
+
+@lru_cache(1024)
+def label_name(name: str) -> str:
+    """Return a label's name in Prometheus' alphabet."""
+    return re.sub(r"[^A-Za-z0-9_]", "_", name)
+
+
+def bounds_of(histogram: HistogramSnapshot) -> list[float]:
+    """Return the powers of two that divide a histogram's range."""
+    low, high = histogram.exponents
+    step = max(1, -(-(high - low) // _BUCKETS))
+    return [2.0**exponent for exponent in range(low, high + 1, step)]
+
+
+def _family(family: FamilySnapshot, openmetrics: bool) -> Iterator[str]:
+    kind = _KINDS[family.kind]
+    base = family_name(family.name, family.unit)
+    sample = f"{base}_total" if kind == "counter" else base
+    title = base if openmetrics else sample
+    if family.description:
+        escapes = _ESCAPES if openmetrics else _HELP_ESCAPES
+        yield f"# HELP {title} {family.description.translate(escapes)}"
+    yield f"# TYPE {title} {kind}"
+    for key, value in family.samples.items():
+        labels = ",".join(
+            f'{label_name(name)}="{value.translate(_ESCAPES)}"'
+            for name, value in family.label_set(key).items()
+        )
+        if isinstance(value, HistogramSnapshot):
+            yield from _histogram(base, labels, value)
+        else:
+            yield f"{sample}{{{labels}}} {_number(value)}" if labels else f"{sample} {_number(value)}"
+
+
+def _histogram(base: str, labels: str, value: HistogramSnapshot) -> Iterator[str]:
+    comma = "," if labels else ""
+    for bound, count in classic(value, bounds_of(value)):
+        yield f'{base}_bucket{{{labels}{comma}le="{_number(float(bound))}"}} {count}'
+    braces = f"{{{labels}}}" if labels else ""
+    yield f"{base}_sum{braces} {_number(value.sum)}"
+    yield f"{base}_count{braces} {value.count}"
+
+
+def _number(value: float) -> str:
+    if isinstance(value, int) or isfinite(value):
+        return repr(value)
+    return "NaN" if isnan(value) else "+Inf" if value == inf else "-Inf"
