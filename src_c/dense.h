@@ -34,10 +34,10 @@ static inline uint32_t *pc_dense_place(const pc_dense *d, uint32_t place)
     return &d->chunks[place >> PC_CHUNK_BITS][place & (PC_CHUNK - 1)];
 }
 
-/* The slot that 64 random bits choose; the bag is not empty. The bias is below 2^-32. */
-static inline uint32_t pc_dense_draw(const pc_dense *d, uint64_t random)
+/* The slot that 64 random bits choose from the first `count`, at least one. The bias is below 2^-32. */
+static inline uint32_t pc_dense_draw(const pc_dense *d, uint32_t count, uint64_t random)
 {
-    return *pc_dense_place(d, (uint32_t)((random >> 32) * d->count >> 32));
+    return *pc_dense_place(d, (uint32_t)((random >> 32) * count >> 32));
 }
 
 #endif

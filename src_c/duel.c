@@ -13,6 +13,10 @@
 #define WINDOW_COST 0.05    /* more for each 100 % that the window grows: entries of main lose their standing */
 #define MEMORY 20u          /* generations of a shadow after which evidence counts half */
 #define MEMORY_LEAST 200u   /* samples */
+#define STEADY 8u           /* periods of evidence after which the duel rests ... */
+#define REST 7u             /* ... for so many times the next one */
+#define WAKE 0.05           /* change of the hit ratio that ends a rest, with ... */
+#define SMOOTH 8.0          /* ... the batches that it is averaged over */
 
 /* ---- A shadow ---- */
 
@@ -224,6 +228,41 @@ static void halve_evidence(pc_duel *d)
     d->samples = 0;
 }
 
+/* No other arm is ahead of the current one. */
+static bool unchallenged(const pc_duel *d)
+{
+    for (unsigned arm = 0; arm < PC_ARMS; arm++)
+        if (d->hits[arm] > d->hits[d->arm])
+            return false;
+    return true;
+}
+
+/* A period of evidence ends: rest when there were enough alike. */
+static void end_period(pc_duel *d)
+{
+    d->steady = d->switches == d->switched ? d->steady + 1 : 0;
+    d->switched = d->switches;
+    if (d->steady >= STEADY && unchallenged(d)) {
+        d->rest = d->samples / PC_DUEL_BATCH * REST;
+        d->settled = d->recent;
+    }
+    halve_evidence(d);
+}
+
+/* Whether the batch under way need not be played. */
+static bool resting(pc_duel *d)
+{
+    d->recent += (d->found / (double)PC_DUEL_BATCH - d->recent) / SMOOTH;
+    d->found = 0;
+    double change = d->recent - d->settled;
+    if (d->rest > 0 && (change > WAKE || change < -WAKE))
+        d->rest = d->steady = 0;
+    if (d->rest == 0)
+        return false;
+    d->rest--;
+    return true;
+}
+
 static unsigned bits_set(uint64_t x)
 {
     unsigned n = 0;
@@ -275,6 +314,10 @@ static void decide(pc_duel *d)
 
 void pc_duel_play(pc_duel *d)
 {
+    if (resting(d)) {
+        d->pending = 0;
+        return;
+    }
     if (crowded(d))
         thin(d);
     uint64_t outcome[PC_ARMS] = {0};
@@ -291,7 +334,7 @@ void pc_duel_play(pc_duel *d)
     d->pending = 0;
     uint64_t memory = (uint64_t)(MEMORY * shadow_size(d));
     if (d->samples >= (memory > MEMORY_LEAST ? memory : MEMORY_LEAST))
-        halve_evidence(d);
+        end_period(d);
 }
 
 size_t pc_duel_bytes(const pc_duel *d)

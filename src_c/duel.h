@@ -8,6 +8,9 @@
  *     the current arm has the variance V = number of requests where just one of the two hit, were they equally good.
  *     The arm changes when D > 3 sqrt(V), and D is worth the cost of a change: the entries that have to move.
  *   - Evidence is halved every 20 generations of a shadow, so the duel follows workloads that change.
+ *   - After eight such periods without a change, and with no arm ahead of the current one, the duel rests for seven and
+ *     plays for one: what is settled need not be proved anew all the time. It wakes when the real cache's hits among
+ *     the sampled requests change by 5 points.
  *
  * Sampled requests are collected and played 64 at a time: by then a shadow's memory is worth fetching.
  * When entries have weights, so have the shadows', and R follows the number of entries held (pc_duel_cover).
@@ -42,6 +45,11 @@ typedef struct {
     uint64_t capacity; /* of the real cache */
     uint32_t samples;  /* since the evidence was halved */
     uint32_t switches;
+    uint32_t switched; /* switches before the period of evidence under way */
+    uint32_t steady;   /* periods of evidence without one */
+    uint32_t rest;     /* batches that are not to be played */
+    uint32_t found;    /* requests of the batch under way that the real cache had */
+    double recent, settled; /* hits of the real cache in a batch, smoothed: now, and when the rest began */
     double hits[PC_ARMS];            /* decayed, as are those where just one of two arms hit: */
     double discord[PC_ARMS][PC_ARMS];
 } pc_duel;
@@ -69,9 +77,10 @@ static inline bool pc_duel_sampled(const pc_duel *d, uint32_t hash)
     return (uint64_t)(hash * d->salt) << d->rate >> 32 == 0;
 }
 
-/* A request for a sampled key. True when a batch was played: d->arm may be another one now. */
-static inline bool pc_duel_note(pc_duel *d, uint32_t hash, uint32_t weight)
+/* A request for a sampled key, which was a hit of the real cache or not. True when a batch was played: d->arm may be another one now. */
+static inline bool pc_duel_note(pc_duel *d, uint32_t hash, uint32_t weight, bool hit)
 {
+    d->found += hit;
     d->hashes[d->pending] = hash;
     d->weights[d->pending] = weight;
     if (++d->pending < PC_DUEL_BATCH)

@@ -131,6 +131,7 @@ static pc_status adjust(pc_policy *p, pc_mode mode, uint64_t capacity)
     if (equip(p, mode, capacity) != PC_OK)
         return PC_NO_MEMORY;
     p->mode = mode;
+    p->queues.newcomer = PC_NIL; /* who came last has no claim against a smaller cache */
     p->widen_at = learns(mode, capacity) && p->covered < entries_limit(p, capacity) ? p->covered : UINT64_MAX;
     pc_queues_resize(&p->queues, capacity);
     pc_queues_play(&p->queues, arm_of(p));
@@ -147,6 +148,7 @@ pc_status pc_policy_init(pc_policy *p, pc_slots *slots, const pc_alloc *alloc, p
     p->mode = mode;
     pc_queues_init(&p->queues, slots, &p->sketch, &p->ghost, capacity, seed);
     p->queues.counting = true;
+    p->fate = pc_queues_draw(&p->queues);
     pc_dense_init(&p->dense, alloc, PC_QUEUE_DENSE);
     return adjust(p, mode, capacity);
 }
@@ -264,14 +266,14 @@ static inline void keep_count(pc_policy *p, uint32_t slot)
         pc_sketch_raise(&p->sketch, n->hash, pc_node_count(n, p->sketch.epoch));
 }
 
-/* Shows a request to the shadows. */
-static inline void show(pc_policy *p, uint32_t slot)
+/* Shows a request, which was a hit or not, to the shadows. */
+static inline void show(pc_policy *p, uint32_t slot, bool hit)
 {
     uint32_t hash = pc_slots_node(p->slots, slot)->hash;
     if (p->duel == NULL || PC_LIKELY(!pc_duel_sampled(p->duel, hash)))
         return;
     uint32_t weight = pc_list_weigh(p->slots, slot);
-    if (weight != 0 && pc_duel_note(p->duel, hash, weight) && p->duel->arm != p->queues.arm)
+    if (weight != 0 && pc_duel_note(p->duel, hash, weight, hit) && p->duel->arm != p->queues.arm)
         pc_queues_play(&p->queues, p->duel->arm);
 }
 
@@ -295,7 +297,7 @@ static inline void apply_hit(pc_policy *p, uint32_t slot, bool learning)
 {
     if (learning) {
         count_hit(p, slot);
-        show(p, slot);
+        show(p, slot, true);
     }
     pc_queues_hit(&p->queues, slot);
 }
@@ -343,6 +345,7 @@ void pc_policy_admit(pc_policy *p, uint32_t slot)
     if (PC_UNLIKELY(p->slots->live > p->widen_at))
         widen(p);
     if (p->mode == PC_RANDOM && pc_list_weigh(p->slots, slot) != 0) {
+        p->queues.newcomer = slot;
         pc_dense_push(&p->dense, p->slots, slot);
         return;
     }
@@ -350,16 +353,46 @@ void pc_policy_admit(pc_policy *p, uint32_t slot)
         adopt_some(p);
     if (p->sketch.now.words != NULL) {
         count_miss(p, slot);
-        show(p, slot);
+        show(p, slot, false);
     }
     pc_queues_insert(&p->queues, slot);
 }
 
-/* A slot from the bag, by chance. */
+/* The newcomer is in the bag with others that can leave in its place. */
+static bool spares_newcomer(const pc_policy *p)
+{
+    uint32_t newcomer = p->queues.newcomer;
+    return newcomer != PC_NIL && p->dense.count > 1 && pc_slots_node(p->slots, newcomer)->queue == PC_QUEUE_DENSE;
+}
+
+static void debag(pc_policy *p, uint32_t slot)
+{
+    pc_dense_remove(&p->dense, p->slots, slot);
+    if (slot == p->queues.newcomer)
+        p->queues.newcomer = PC_NIL;
+}
+
+/* Draws who will leave next, should as many be here then, and fetches the slot from memory until then. */
+static void foresee(pc_policy *p)
+{
+    p->fate = pc_queues_draw(&p->queues);
+    if (p->dense.count == 0 || p->slots->live <= PC_POLICY_FAR)
+        return;
+    uint32_t slot = pc_dense_draw(&p->dense, p->dense.count, p->fate);
+    PC_PREFETCH(pc_slots_node(p->slots, slot));
+    if (p->slots->payload.size != 0)
+        PC_PREFETCH(pc_slots_payload(p->slots, slot));
+}
+
+/* A slot from the bag, by chance, but not the newcomer: the last place stands for it in a draw from the others. */
 static uint32_t random_victim(pc_policy *p)
 {
-    uint32_t slot = pc_dense_draw(&p->dense, pc_queues_draw(&p->queues));
-    pc_dense_remove(&p->dense, p->slots, slot);
+    bool spared = spares_newcomer(p);
+    uint32_t others = p->dense.count - spared, slot = pc_dense_draw(&p->dense, others, p->fate);
+    if (spared && slot == p->queues.newcomer)
+        slot = *pc_dense_place(&p->dense, others);
+    debag(p, slot);
+    foresee(p);
     return slot;
 }
 
@@ -389,7 +422,7 @@ void pc_policy_remove(pc_policy *p, uint32_t slot)
     if (p->noted != 0)
         pc_policy_catch_up(p);
     if (pc_slots_node(p->slots, slot)->queue == PC_QUEUE_DENSE)
-        pc_dense_remove(&p->dense, p->slots, slot);
+        debag(p, slot);
     else
         pc_queues_remove(&p->queues, slot);
     keep_count(p, slot);
@@ -403,12 +436,13 @@ void pc_policy_reweigh(pc_policy *p, uint32_t slot, uint32_t weight)
         pc_queues_reweigh(&p->queues, slot, weight);
         return;
     }
-    pc_dense_remove(&p->dense, p->slots, slot);
+    debag(p, slot);
     *pc_slots_weight(p->slots, slot) = weight;
     if (weight == 0)
         pc_queues_link(&p->queues, slot, PC_QUEUE_WINDOW);
     else
         pc_dense_push(&p->dense, p->slots, slot);
+    p->queues.newcomer = slot; /* what was just written is not the first to leave */
 }
 
 void pc_policy_restore(pc_policy *p, uint32_t slot, uint8_t queue, unsigned frequency)

@@ -4,7 +4,7 @@
  *   mode      who stays                                       a hit                  memory an entry
  *   LRU       what was used last                              moves a slot           none
  *   LFU       what was used most, lately (TinyLFU, 1 %)       + counts in the sketch 16 bytes: sketch and ghosts
- *   RANDOM    chance                                          writes nothing         4 bytes
+ *   RANDOM    chance, and who came last                       writes nothing         4 bytes
  *   ADAPTIVE  as one of the four arms of queues.h would,      + 1 key in 8 or less   16 bytes and 128 KB
  *             whichever wins the duel of their shadows          is played by shadows
  *
@@ -39,6 +39,7 @@ typedef struct {
     pc_duel *duel; /* NULL unless ADAPTIVE */
     pc_alloc alloc;
     uint64_t seed;
+    uint64_t fate;     /* RANDOM: the number that chooses the next victim, drawn early so that it can be fetched */
     uint64_t covered;  /* entries that sketch and ghosts are made for ... */
     uint64_t widen_at; /* ... and the number at which they are made twice as large; UINT64_MAX for never */
     pc_mode mode;

@@ -39,12 +39,12 @@ cdef inline uint64_t bound(str name, object value, uint64_t unbounded) except? 0
     return min(value, 2**63)
 
 
-cdef inline uint32_t weight_of(object weight) except? 0:
-    """What a weigher returned."""
+cdef inline uint32_t weight_of(str source, object weight) except? 0:
+    """The weight of an entry, from the argument ``weight`` or from the ``weigher``."""
     if isinstance(weight, bool) or not isinstance(weight, int):
-        raise TypeError(f"weigher must return an int, not {type(weight).__name__}")
+        raise TypeError(f"{source} must give an int, not {type(weight).__name__}")
     if not 0 <= weight < 2**32:
-        raise ValueError(f"weigher must return a weight from 0 to 2**32 - 1, got {weight}")
+        raise ValueError(f"{source} must give a weight from 0 to 2**32 - 1, got {weight}")
     return weight
 
 

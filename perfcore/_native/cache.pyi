@@ -82,6 +82,7 @@ class Cache(MutableMapping[_K, _V]):
         ttl: float | timedelta | None = None,
         tti: float | timedelta | None = None,
         tags: Iterable[Hashable] | None = None,
+        weight: int | None = None,
     ) -> None: ...
     def set_many(
         self,
@@ -99,6 +100,7 @@ class Cache(MutableMapping[_K, _V]):
         ttl: float | timedelta | None = None,
         tti: float | timedelta | None = None,
         tags: Iterable[Hashable] | None = None,
+        weight: int | None = None,
     ) -> bool: ...
     def delete(self, key: _K, /) -> bool: ...
     @overload

@@ -174,28 +174,28 @@ cdef class Cache(CacheEngine):
 
     # --- writing ---------------------------------------------------------------------------------------------
 
-    def set(self, key, value, *, ttl=None, tti=None, tags=None):
-        """Store a value; ``ttl`` and ``tti``, in seconds, replace the cache's own for this entry. ``tags`` are hashable
-        names by which ``invalidate_tags`` reaches it.
+    def set(self, key, value, *, ttl=None, tti=None, tags=None, weight=None):
+        """Store a value; ``ttl`` and ``tti``, in seconds, replace the cache's own for this entry, ``weight`` what the
+        weigher would say. ``tags`` are hashable names by which ``invalidate_tags`` reaches it.
 
         >>> cache = Cache()
         >>> cache.set("session", 7, ttl=60)
         >>> 59 < cache.expires_in("session") <= 60
         True
         """
-        if ttl is None and tti is None and tags is None:
+        if ttl is None and tti is None and tags is None and weight is None:
             self.put(key, value)
         else:
-            self.store(key, value, ttl, tti, self.label_of(tags), True)
+            self.store(key, value, ttl, tti, self.label_of(tags), True, weight)
 
     def set_many(self, items, *, ttl=None, tti=None, tags=None):
         """Store all items of a mapping or of an iterable of pairs."""
         for key, value in pairs_of(items):
             self.store(key, value, ttl, tti, self.label_of(tags), True)
 
-    def add(self, key, value, *, ttl=None, tti=None, tags=None):
+    def add(self, key, value, *, ttl=None, tti=None, tags=None, weight=None):
         """Store a value only if the key is absent; say whether it was stored."""
-        return bool(self.store(key, value, ttl, tti, self.label_of(tags), False))
+        return bool(self.store(key, value, ttl, tti, self.label_of(tags), False, weight))
 
     def setdefault(self, key, default=None, /):
         """Return the value of a key, after storing ``default`` if it is absent."""
@@ -452,10 +452,12 @@ cdef class Cache(CacheEngine):
 
     def __getstate__(self):
         """The arguments, and the entries with the policy's knowledge of them, coldest first; times are remainders."""
+        # asked of the core, not of the properties: a subclass may mean something else by those
         cdef bint by_bytes = self.weigher is not None and getattr(self.weigher, "__module__", "") == "perfcore.sizing"
+        bound_by = "maxsize" if self.weigher is None else "maxbytes" if by_bytes else "maxweight"
         arguments = {
-            "policy": self.policy, "maxsize": self.maxsize, "maxweight": None if by_bytes else self.maxweight,
-            "weigher": None if by_bytes else self.weigher, "maxbytes": self.maxweight if by_bytes else None,
+            bound_by: None if self.core.capacity == PC_UNBOUNDED else self.core.capacity,
+            "policy": POLICIES[<int>self.core.policy.mode], "weigher": None if by_bytes else self.weigher,
             "ttl": self.ttl_ns / 1e9 or None, "tti": self.tti_ns / 1e9 or None, "jitter": self.jitter,
             "timer": self.timer, "on_remove": self.on_remove,
         }

@@ -48,12 +48,13 @@ cdef class CacheEngine:
     cdef object lookup(self, object key, object default)
     cdef object look(self, object key, object default)
 
-    cdef uint32_t weigh(self, object key, object value) except? 0
+    cdef uint32_t weigh(self, object key, object value, object weight) except? 0
     cdef uint64_t ttl_of(self, object ttl) except? 0
     cdef uint64_t tti_of(self, object tti) except? 0
     cdef Label label_of(self, object names)
     cdef int put(self, object key, object value) except -1
-    cdef int store(self, object key, object value, object ttl, object tti, Label label, bint replace) except -1
+    cdef int store(self, object key, object value, object ttl, object tti, Label label, bint replace,
+                   object weight=*) except -1
     cdef void fill(self, uint32_t slot, object key, object held) noexcept
     cdef PyObject *exchange(self, uint32_t slot, object held) noexcept
     cdef void set_life(self, uint32_t slot, uint64_t now, uint64_t ttl, uint64_t tti) noexcept

@@ -249,8 +249,13 @@ cdef class CacheEngine:
 
     # --- writing ---------------------------------------------------------------------------------------------
 
-    cdef inline uint32_t weigh(self, object key, object value) except? 0:
-        return 1 if self.weigher is None else weight_of(self.weigher(key, value))
+    cdef inline uint32_t weigh(self, object key, object value, object weight) except? 0:
+        """The weight given for this entry, else what the weigher says."""
+        if weight is not None:
+            if self.weigher is None:
+                raise ValueError("weight is for caches with maxweight or maxbytes")
+            return weight_of("weight", weight)
+        return 1 if self.weigher is None else weight_of("weigher", self.weigher(key, value))
 
     cdef uint64_t ttl_of(self, object ttl) except? 0:
         """The ttl of an entry in ns, shortened by the jitter; 0 is none."""
@@ -300,10 +305,11 @@ cdef class CacheEngine:
             self.settle()
         return check(status)
 
-    cdef int store(self, object key, object value, object ttl, object tti, Label label, bint replace) except -1:
+    cdef int store(self, object key, object value, object ttl, object tti, Label label, bint replace,
+                   object weight=None) except -1:
         """Store an entry and return 1, or return 0 when it is there and ``replace`` is false."""
         cdef uint64_t ttl_ns = self.ttl_of(ttl), tti_ns = self.tti_of(tti)
-        cdef uint32_t weight = self.weigh(key, value)
+        cdef uint32_t heaviness = self.weigh(key, value, weight)
         cdef uint64_t now = self.now() if ttl_ns or tti_ns or self.core.slots.life.size else 0
         cdef uint32_t hash = self.hash_of(key)
         cdef uint32_t slot
@@ -321,12 +327,12 @@ cdef class CacheEngine:
             if stored:
                 check(pc_cache_reserve(&self.core, now, ttl_ns != 0, tti_ns != 0))
                 if slot == PC_NIL:
-                    slot = pc_cache_insert(&self.core, hash, weight)
+                    slot = pc_cache_insert(&self.core, hash, heaviness)
                     self.fill(slot, key, held)
                 else:
                     held_key, old = <object>self.at(slot).key, self.exchange(slot, held)
                     pc_cache_hit(&self.core, slot)
-                    pc_cache_reweigh(&self.core, slot, weight)
+                    pc_cache_reweigh(&self.core, slot, heaviness)
                 if now:
                     self.set_life(slot, now, ttl_ns, tti_ns)
             left = self.core.limbo.count != 0

@@ -13,11 +13,16 @@ static pc_duel *duel_of(uint64_t capacity, bool weighted, uint64_t seed)
 }
 
 /* What the cache would tell of a request. */
-static void request(pc_duel *d, uint64_t id, uint32_t weight)
+static void request_found(pc_duel *d, uint64_t id, uint32_t weight, bool hit)
 {
     uint32_t hash = (uint32_t)pc_mix64(id + 1);
-    if (pc_duel_sampled(d, hash) && pc_duel_note(d, hash, weight) && d->samples % 1024 == 0)
+    if (pc_duel_sampled(d, hash) && pc_duel_note(d, hash, weight, hit) && d->samples % 1024 == 0)
         CHECK(pc_duel_valid(d));
+}
+
+static void request(pc_duel *d, uint64_t id, uint32_t weight)
+{
+    request_found(d, id, weight, false);
 }
 
 static void one_key_in_r_is_sampled(void)
@@ -132,6 +137,27 @@ static void old_evidence_fades(void)
     pc_duel_destroy(d);
 }
 
+static void a_settled_duel_rests_until_the_hits_change(void)
+{
+    pc_duel *d = duel_of(1000, false, 5); /* it starts with LIRS, and nobody is better in a loop */
+    uint64_t n = 0, played;
+    for (; n < 150000; n++) {
+        CHECK(d->rest == 0);
+        request(d, n % 1250, 1);
+    }
+    while (d->rest == 0 && n < 400000)
+        request(d, n++ % 1250, 1);
+    CHECK(d->rest > 0 && d->arm == PC_ARM_LIRS);
+    played = d->shadow[PC_ARM_LRU].queues.clock;
+    for (uint64_t end = n + 10000; n < end; n++)
+        request(d, n % 1250, 1);
+    CHECK(d->rest > 0 && d->shadow[PC_ARM_LRU].queues.clock == played);
+    for (uint64_t end = n + 2000; n < end; n++)
+        request_found(d, n % 1250, 1, true);
+    CHECK(d->rest == 0 && d->shadow[PC_ARM_LRU].queues.clock > played && pc_duel_valid(d));
+    pc_duel_destroy(d);
+}
+
 static void a_new_capacity_keeps_what_fits(void)
 {
     pc_duel *d = duel_of(4000, false, 5);
@@ -175,6 +201,7 @@ int main(void)
     RUN(short_lived_keys_are_for_lru);
     RUN(without_a_difference_it_stays);
     RUN(old_evidence_fades);
+    RUN(a_settled_duel_rests_until_the_hits_change);
     RUN(a_new_capacity_keeps_what_fits);
     RUN(it_needs_all_its_memory_or_none);
     return REPORT();

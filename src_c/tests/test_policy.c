@@ -243,13 +243,12 @@ static void random_is_uniform_and_hits_write_nothing(void)
         uint32_t gone = 0;
         while (o.slot_of[gone] != PC_NIL)
             gone++;
-        if (gone == HELD)
-            continue;
+        CHECK(gone != HELD); /* never the newcomer itself */
         evicted[gone]++;
         owner_remove(&o, HELD);
         owner_access(&o, gone, 1);
     }
-    double chi = 0, expected = (double)ROUNDS / (HELD + 1);
+    double chi = 0, expected = (double)ROUNDS / HELD;
     for (int k = 0; k < HELD; k++)
         chi += (evicted[k] - expected) * (evicted[k] - expected) / expected;
     CHECK(chi < 45); /* 19 degrees of freedom: 1 in 1000 */

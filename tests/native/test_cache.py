@@ -221,6 +221,68 @@ def test_a_weigher_that_lies_is_refused_and_changes_nothing(weight, error):
     cache._check()
 
 
+def test_a_weight_given_with_the_entry_counts_instead_of_the_weighers():
+    cache = Cache(maxweight=10, weigher=lambda key, value: 4, policy="lru")
+    cache.set("a", 1, weight=7)
+    cache["b"] = 2
+    assert cache == {"b": 2}
+    assert cache.add("c", 3, weight=6)
+    assert cache.weight == 10
+    cache.set("c", 3, weight=1)
+    assert cache.weight == 5
+    cache.set("pinned", 4, weight=0)
+    cache.set("too heavy", 5, weight=11)
+    assert set(cache) == {"b", "c", "pinned"}
+    cache._check()
+
+
+@pytest.mark.parametrize(
+    ("weight", "error"),
+    [
+        (-1, ValueError),
+        (1.5, TypeError),
+        (2**32, ValueError),
+        (10**30, ValueError),
+        (True, TypeError),
+        ("1", TypeError),
+    ],
+)
+def test_a_weight_that_is_none_is_refused_and_changes_nothing(weight, error):
+    cache = Cache(maxweight=5, weigher=lambda key, value: 1)
+    cache["a"] = 1
+    for store in (cache.set, cache.add):
+        with pytest.raises(error, match="weight must"):
+            store("a", 2, weight=weight)
+    assert cache == {"a": 1}
+    cache._check()
+
+
+def test_a_weight_needs_a_cache_that_weighs():
+    cache = Cache(5)
+    with pytest.raises(ValueError, match="weight is for caches with maxweight or maxbytes"):
+        cache.set("a", 1, weight=2)
+    assert not cache
+    by_bytes = Cache(maxbytes=100)
+    by_bytes.set("a", 1, weight=60)
+    by_bytes.set("b", 1, weight=40)
+    assert by_bytes.weight == 100
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 50])
+def test_what_was_just_written_is_there_under_random(size):
+    cache = Cache(size, policy="random")
+    for i in range(500):
+        cache[i] = i
+        assert cache[i] == i
+        if i % 7 == 0:
+            cache.delete(i - 1)
+    weighted = Cache(maxweight=10, weigher=lambda key, value: value, policy="random")
+    for i in range(2000):
+        weighted[i % 20] = 1 + i * 7 % 10
+        assert i % 20 in weighted
+    weighted._check()
+
+
 # --- time ---
 
 

@@ -58,6 +58,21 @@ def test_entries_and_bounds_are_kept(policy, duplicate):
     assert "new" not in cache
 
 
+class Renaming(Cache):
+    """Means something else by the properties' names."""
+
+    maxsize = maxweight = capacity = policy = "mine"
+
+
+@pytest.mark.parametrize(
+    "bound", [{"maxsize": 7}, {"maxweight": 7, "weigher": count_letters}, {"maxbytes": 700}]
+)
+def test_a_subclass_may_override_the_properties(bound, duplicate):
+    twin = duplicate(Renaming(policy="lfu", **bound))
+    assert Cache.capacity.__get__(twin) == next(iter(bound.values()))
+    assert Cache.policy.__get__(twin) == "lfu"
+
+
 def test_the_order_is_kept(duplicate):
     cache = filled()
     assert duplicate(cache).coldest(1000) == cache.coldest(1000)

@@ -1,4 +1,4 @@
-"""Without the GIL: the import keeps it off, and threads see what they wrote and never more than the bound."""
+"""Threads see what they wrote and never more than the bound, with the GIL and without; the import keeps it off."""
 
 import subprocess
 import sys
@@ -7,15 +7,18 @@ import threading
 import time
 
 import pytest
+from effort import effort
 
 from perfcore.cache import Cache
 
-pytestmark = pytest.mark.skipif(
+POLICIES = ["lru", "lfu", "random", "adaptive"]
+BOUND = 400
+
+
+@pytest.mark.skipif(
     not sysconfig.get_config_var("Py_GIL_DISABLED"),
     reason="a build with the GIL; `make free-threaded` has one",
 )
-
-
 def test_importing_keeps_the_gil_off():
     code = "import sys, perfcore._native.cache, perfcore._native.build; print(sys._is_gil_enabled())"
     done = subprocess.run(
@@ -24,32 +27,54 @@ def test_importing_keeps_the_gil_off():
     assert done.stdout.strip() == "False"
 
 
-@pytest.mark.parametrize("policy", ["lru", "lfu", "random", "adaptive"])
-def test_threads_with_keys_of_their_own_lose_no_update(policy):
-    cache, errors, stop = Cache(400, policy=policy, ttl=0.05), [], time.monotonic() + 2
+class Worker:
+    """Writes values that no other write shares, under keys of its own and under keys that all share."""
 
-    def work(thread):
+    def __init__(self, thread, caches):
+        self.thread, self.caches, self.round = thread, caches, 0
+
+    def step(self):
+        self.round += 1
+        cache = self.caches[self.round % len(self.caches)]
+        self.use_own_key(cache)
+        self.use_shared_key(cache)
+        assert len(cache) <= BOUND
+        if self.round % 500 < len(self.caches):
+            self.look_around(cache)
+        if self.round % 3001 == 0:
+            cache.clear()
+
+    def use_own_key(self, cache):
+        key = (self.thread, self.round % 30)
+        value = (key, self.round)
+        cache[key] = value
+        found = cache.get(key)
+        assert found is None or found is value, (found, value)
+
+    def use_shared_key(self, cache):
+        cache[self.round % 200] = (self.round % 200, self.thread, self.round)
+        asked = self.round * 7 % 200
+        found = cache.get(asked)
+        assert found is None or found[0] == asked, (found, asked)
+
+    def look_around(self, cache):
+        cache.expire()
+        cache.hottest(5)
         try:
-            round_ = 0
-            while time.monotonic() < stop:
-                round_ += 1
-                key = (thread, round_ % 30)
-                cache[key] = (key, round_)
-                found = cache.get(key)
-                assert found is None or found == (key, round_), (found, key, round_)
-                assert len(cache) <= 400
-                shared = round_ % 200
-                cache[shared] = ("shared", shared)
-                found = cache.get((shared * 7) % 200)
-                assert found is None or found == ("shared", (shared * 7) % 200)
-                if round_ % 500 == 0:
-                    cache.expire()
-                    cache.hottest(5)
-                    cache.copy()
-                if round_ % 3001 == 0:
-                    cache.clear()
+            cache.copy()
         except RuntimeError as error:
             assert "while it was copied" in str(error)
+
+
+def test_eight_threads_lose_no_update_and_get_no_wrong_value():
+    caches = [Cache(BOUND, policy=policy, ttl=ttl) for policy in POLICIES for ttl in (None, 0.05)]
+    errors, end = [], time.monotonic() + effort(3)  # a minute in `make prove`
+
+    def work(thread):
+        worker = Worker(thread, caches)
+        try:
+            while time.monotonic() < end and not errors:
+                worker.step()
         except BaseException as error:
             errors.append(error)
 
@@ -59,4 +84,5 @@ def test_threads_with_keys_of_their_own_lose_no_update(policy):
     for thread in threads:
         thread.join()
     assert not errors
-    cache._check()
+    for cache in caches:
+        cache._check()

@@ -17,7 +17,8 @@ POLICIES = ("lru", "lfu", "random", "adaptive")
 
 @dataclass(frozen=True)
 class Contender:
-    """A cache of ``make(size)`` entries; ``get`` reads, the method ``write`` stores."""
+    """A cache of ``make(size)`` entries; ``get`` reads, and what its own documentation shows first stores: the
+    statement ``cache[key] = value``, or the method ``write`` where there is no such statement."""
 
     name: str
     make: Callable[[int], Any]
@@ -25,6 +26,10 @@ class Contender:
     package: str = ""
     #: its ``get`` returns (value, found) and not the value
     pairs: bool = False
+
+    @property
+    def by_statement(self) -> bool:
+        return self.write == "__setitem__"
 
     def bound(self, size: int) -> tuple[Callable[..., Any], Callable[[Any, Any], Any]]:
         """Return ``get`` and the writing method of a new cache."""
@@ -43,7 +48,7 @@ RIVALS: list[tuple[str, str, Callable[[ModuleType], Contender]]] = [
     (
         "cachebox",
         "cachebox",
-        lambda m: Contender("cachebox lru", lambda n: m.LRUCache(n), "insert", "cachebox"),
+        lambda m: Contender("cachebox lru", lambda n: m.LRUCache(n), package="cachebox"),
     ),
     ("theine", "theine", lambda m: Contender("theine", lambda n: m.Cache(n), "set", "theine", pairs=True)),
     ("moka-py", "moka_py", lambda m: Contender("moka-py", lambda n: m.Moka(n), "set", "moka-py")),

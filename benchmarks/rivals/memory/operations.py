@@ -1,7 +1,9 @@
 """What one operation costs: the minimum of several rounds in which all contenders take turns, over dict's.
 
-Keys are ``str`` objects, equal to the stored ones but not the same, unless the row says "same object". Bars:
-``lru`` and ``adaptive`` near dict for hits, and faster than every rival.
+Keys are ``str`` objects, equal to the stored ones but not the same, unless the row says "same object".
+Who has the statement ``cache[key] = value`` is written to by it (dict, perfcore, cachebox, lru-dict,
+cachetools), the others by their method ``set``.
+Bars: ``lru`` and ``adaptive`` near dict for hits, and faster than every rival.
 """
 
 from __future__ import annotations
@@ -40,12 +42,17 @@ def reading(get: Get, keys: Iterable[str]) -> Loop:
     return loop
 
 
-def writing(write: Write, keys: Iterable[str]) -> Loop:
+def writing(contender: Contender, write: Write, keys: Iterable[str]) -> Loop:
     def loop() -> None:
         for key in keys:
             write(key, None)
 
-    return loop
+    def loop_of_statements() -> None:
+        cache = write.__self__  # type: ignore[attr-defined]
+        for key in keys:
+            cache[key] = None
+
+    return loop_of_statements if contender.by_statement else loop
 
 
 def mixing(contender: Contender, get: Get, write: Write, keys: Iterable[str]) -> Loop:
@@ -61,7 +68,15 @@ def mixing(contender: Contender, get: Get, write: Write, keys: Iterable[str]) ->
             if not get(key)[1]:
                 write(key, key)
 
-    return loop_of_pairs if contender.pairs else loop
+    def loop_of_statements() -> None:
+        cache = write.__self__  # type: ignore[attr-defined]
+        for key in keys:
+            if get(key) is None:
+                cache[key] = key
+
+    if contender.pairs:
+        return loop_of_pairs
+    return loop_of_statements if contender.by_statement else loop
 
 
 def hits(contender: Contender, get: Get, write: Write, keys: Iterable[str]) -> int:
@@ -92,6 +107,7 @@ class Filled:
     def __init__(self, size: int, contenders: list[Contender]) -> None:
         self.size = size
         self.present = names(0, size)
+        self.contenders = {c.name: c for c in contenders}
         self.bound = {c.name: c.bound(size) for c in contenders}
         for _, write in self.bound.values():
             for key in self.present:
@@ -109,7 +125,10 @@ class Filled:
 
     def _evicting(self, start: int) -> dict[str, float]:
         keys = names(start, COUNT)
-        times = {name: timed(writing(write, keys)) for name, (_, write) in self.bound.items()}
+        times = {
+            name: timed(writing(self.contenders[name], write, keys))
+            for name, (_, write) in self.bound.items()
+        }
         if "dict" in self.bound:  # it evicts nothing: what it took in is taken out again, which is not timed
             plain = self.bound["dict"][0].__self__  # type: ignore[attr-defined]
             for key in keys:
@@ -124,7 +143,7 @@ def inserts(size: int, rounds: int, contenders: list[Contender]) -> Row:
 
     def once(contender: Contender) -> float:
         caches = [contender.make(size) for _ in range(times)]
-        loops = [writing(getattr(cache, contender.write), keys) for cache in caches]
+        loops = [writing(contender, getattr(cache, contender.write), keys) for cache in caches]
         return sum(map(timed, loops))
 
     return best(({c.name: once(c) for c in contenders} for _ in range(rounds)), times * len(keys))

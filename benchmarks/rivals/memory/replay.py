@@ -31,11 +31,10 @@ def read(path: Path) -> np.ndarray[Any, np.dtype[np.uint32]]:
 def by_hand(make: Callable[[int], Any], capacity: int, keys: list[int]) -> int:
     """Replay through a cache, as a user without ``simulate`` would; return the hits."""
     cache = make(capacity)
-    get, insert = cache.get, cache.insert
-    misses = 0
+    get, misses = cache.get, 0
     for key in keys:
         if get(key) is None:
-            insert(key, True)
+            cache[key] = True
             misses += 1
     return len(keys) - misses
 
