@@ -1,4 +1,4 @@
-"""Threads see what they wrote and never more than the bound, with the GIL and without; the import keeps it off."""
+"""Threads see what they wrote and never more than the bound, with the GIL and without it."""
 
 import subprocess
 import sys

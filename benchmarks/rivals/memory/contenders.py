@@ -17,7 +17,7 @@ POLICIES = ("lru", "lfu", "random", "adaptive")
 
 @dataclass(frozen=True)
 class Contender:
-    """A cache of ``make(size)`` entries; ``get`` reads, and what its own documentation shows first stores: the
+    """A cache of ``make(size)`` entries; ``get`` reads, and what its documentation shows first stores: the
     statement ``cache[key] = value``, or the method ``write`` where there is no such statement."""
 
     name: str
