@@ -55,6 +55,7 @@ EXTENSIONS = {
     "tags": (),
     "engine": CACHE,
     "explaining": CACHE,
+    "labels": CACHE,
     "copying": CACHE,
     "iteration": CACHE,
     "cache": CACHE,

@@ -8,11 +8,13 @@ from functools import partial
 from time import monotonic
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
+from perfcore._log import logger
 from perfcore._native.tier import Guarded
 from perfcore.cache.disk.flight import MISSING, Flights
+from perfcore.cache.flight import FAILED, Flight
 from perfcore.cache.guards import NONE, Conditions
 from perfcore.cache.ladder import ABSENT, Item, Ladder
-from perfcore.cache.loading import Flow, Plan, Tasks, in_background, seconds
+from perfcore.cache.loading import Plan, seconds
 from perfcore.cache.memoized import Memoized, memoize
 from perfcore.cache.naming import FOREIGN
 from perfcore.cache.tiers import Attentive, DiskTier
@@ -35,8 +37,7 @@ class Computing(Ladder):
         #: A tier that may have to wait for a network: an event loop does not wait for it.
         self._slow = any(isinstance(tier, Attentive) for tier in self._below)
         self._commits_at_once = disk is not None and not disk.behind
-        self._tasks = Tasks()
-        self._refreshing: set[Any] = set()
+        self._failing = False
 
     # -- public verbs --
 
@@ -54,8 +55,8 @@ class Computing(Ladder):
     ) -> _T:
         """Return the value of ``key``; if there is none, compute it with ``factory``, once, and store it.
 
-        Of all threads and, with a disk or a lease, processes that ask at once, one computes. An
-        exception is not stored and reaches whoever computed. Options, in seconds: ``stale_ttl`` is how long
+        Of all threads and, with a disk or a lease, processes that ask at once, one computes. An exception is
+        not stored, and reaches all who wait in this process. Options, in seconds: ``stale_ttl`` is how long
         after its ``ttl`` a value is served while it is computed anew behind; with ``stale_on_error`` only
         when that fails, with ``soft_timeout`` only when it takes longer than that. ``hard_timeout`` raises
         :exc:`TimeoutError` after that long, ``refresh_ahead`` computes anew behind when a value that is
@@ -71,16 +72,17 @@ class Computing(Ladder):
 
         held = self._find(key)
         value, fresh = _judged(held)
-        if fresh:
-            if type(held) is Guarded and plan.due(held.fresh):
-                self._refresh(key, compute)
+        if fresh and not _due(plan, held):
             return cast(_T, value)
-        if value is not ABSENT and not plan.waits:
-            self._refresh(key, compute)
+        name, flights = self._flight(key), self._flights
+        look = partial(self._fresh, key, plan)
+        if fresh or (value is not ABSENT and not plan.waits):
+            refresh = partial(flights.alone, name, look, compute, behind=True)
+            flights.threads.behind(name, lambda _: refresh(), self._note_failure)
             return cast(_T, value)
-        alone = self._in_turn(key, compute)
-        call = partial(self._flights.run, self._flight(key), partial(self._fresh, key), alone)
-        return cast(_T, Flow(plan, value, ABSENT).get(call))
+        patience, alone = plan.patience(stale=value is not ABSENT), self._in_turn(key, look, compute)
+        flight, _ = flights.threads.join(name, lambda _: flights.alone(name, look, alone), patience)
+        return cast(_T, compute() if flight is None else plan.outcome(flight, value, ABSENT))
 
     async def aget_or_set(
         self,
@@ -94,8 +96,10 @@ class Computing(Ladder):
         distributed: bool | None = None,
         **options: Any,
     ) -> _T:
-        """:meth:`get_or_set` for a ``factory`` that returns an awaitable; of all tasks of a loop, one
-        computes.
+        """:meth:`get_or_set` for a ``factory`` that returns an awaitable.
+
+        Of all tasks, of whatever event loop, and processes that ask at once, one computes. It is cancelled
+        with the last that waits for it, unless that has a timeout: then it goes on.
         """
         plan, tags = Plan.of(ttl, options), tuple(tags)
         into = self._into(persistent, distributed)
@@ -110,17 +114,26 @@ class Computing(Ladder):
             value = await factory()
             return await asyncio.to_thread(self._keep, key, value, plan, conditions, into)
 
+        async def look() -> Any:
+            return _unless_due(plan, await self._afind(key))
+
         held = await self._afind(key)
         value, fresh = _judged(held)
-        if fresh and not (type(held) is Guarded and plan.due(held.fresh)):
+        if fresh and not _due(plan, held):
             return cast(_T, value)
         compute = compute_slowly if self._slow else compute
-        task = self._tasks.begin(self._near(key), compute)
-        if value is not ABSENT and (fresh or not plan.waits):
+        name, flights = self._flight(key), self._flights
+        if fresh or (value is not ABSENT and not plan.waits):
+            refresh = partial(flights.aalone, name, look, compute, behind=True)
+            flights.tasks.behind(name, lambda _: refresh(), self._note_failure)
             return cast(_T, value)
-        if task is None:
-            return cast(_T, await compute())
-        return cast(_T, await self._tasks.get(task, plan, value, ABSENT))
+        flight, _ = await flights.tasks.join(
+            name,
+            lambda _: flights.aalone(name, look, compute),
+            plan.patience(stale=value is not ABSENT),
+            goes_on=True,
+        )
+        return cast(_T, await compute() if flight is None else plan.outcome(flight, value, ABSENT))
 
     @overload
     def cached(self, function: Callable[_P, _R], /) -> Memoized[_P, _R]: ...
@@ -160,12 +173,12 @@ class Computing(Ladder):
 
     # -- parts --
 
-    def _in_turn(self, key: Any, compute: Callable[..., Any]) -> Callable[[], Any]:
+    def _in_turn(self, key: Any, look: Callable[[], Any], compute: Callable[..., Any]) -> Callable[[], Any]:
         """``compute`` under a lease of all processes, where a tier has such."""
         leases = next((found for tier in self._below if (found := getattr(tier, "leases", None))), None)
         if leases is None:
             return compute
-        return partial(leases.run, self._names.encode(key), partial(self._fresh, key), MISSING, compute)
+        return partial(leases.run, self._names.encode(key), look, MISSING, compute)
 
     def _keep(self, key: Any, value: Any, plan: Plan, conditions: Conditions, into: list[bool]) -> Any:
         life = plan.life(value)
@@ -174,24 +187,15 @@ class Computing(Ladder):
         self._store([item], hot=True, into=into, at_once=True)
         return value
 
-    def _fresh(self, key: Any) -> Any:
-        value, fresh = _judged(self._find(key))
-        return value if fresh else MISSING
+    def _fresh(self, key: Any, plan: Plan) -> Any:
+        return _unless_due(plan, self._find(key))
 
-    def _refresh(self, key: Any, compute: Callable[[], Any]) -> None:
-        """Compute anew behind, unless somebody is at it."""
-        near = self._near(key)
-        if near in self._refreshing:
-            return
-        self._refreshing.add(near)
-
-        def run() -> None:
-            try:
-                compute()
-            finally:
-                self._refreshing.discard(near)
-
-        in_background(run)
+    def _note_failure(self, flight: Flight) -> None:
+        """Log the first of failed refreshes in a row; nobody waits for them."""
+        if flight.state == FAILED and not self._failing:
+            kind = type(flight.error).__name__
+            logger("cache").warning("computing a value behind its callers failed with %s", kind)
+        self._failing = flight.state == FAILED
 
     def _flight(self, key: Any) -> bytes:
         return self._guards.key(self._names.encode(key))
@@ -275,12 +279,10 @@ class Computing(Ladder):
 
         self._turns.forked()
         self._catching_up = RLock()
-        self._refreshing = set()
-        self._tasks = Tasks()
         for tier in self._below:
             if isinstance(tier, Attentive):
                 tier.forked()
-        if not self._below:
+        if not any(isinstance(tier, DiskTier) for tier in self._below):
             self._flights.forked()
 
 
@@ -289,3 +291,13 @@ def _judged(held: Any) -> tuple[Any, bool]:
     if type(held) is Guarded:
         return held.value, monotonic() < held.fresh
     return held, held is not ABSENT
+
+
+def _due(plan: Plan, held: Any) -> bool:
+    return type(held) is Guarded and plan.due(held.value, held.fresh)
+
+
+def _unless_due(plan: Plan, held: Any) -> Any:
+    """The value in what a tier holds, if nobody has to compute it anew."""
+    value, fresh = _judged(held)
+    return value if fresh and not _due(plan, held) else MISSING

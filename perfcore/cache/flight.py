@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from itertools import count
@@ -24,7 +24,12 @@ from time import sleep
 from typing import Any, Final, TypeAlias
 from weakref import ref
 
-__all__ = ["ABANDONED", "FAILED", "LANDED", "PENDING", "Flight", "Flights", "enclosing", "inside", "leading"]
+# fmt: off
+__all__ = [
+    "ABANDONED", "FAILED", "LANDED", "PENDING", "Elsewhere", "Flight", "Flights",
+    "enclosing", "inside", "leading", "taking_part", "waiting",
+]
+# fmt: on
 
 PENDING, LANDED, FAILED, ABANDONED = range(4)
 
@@ -33,6 +38,10 @@ Place: TypeAlias = "tuple[ref[Flight], Place | None]"
 
 #: How often a caller gives way to another that is about to take a dead flight out of the table.
 _PATIENCE: Final = 1000
+
+
+class Elsewhere(Exception):  # noqa: N818 (it is news and no error)
+    """Raised by what computes a flight: another process is at it, so whoever waits here begins anew."""
 
 
 class Flight:
@@ -55,7 +64,7 @@ class Flight:
             "place",
             "riders",
         ),
-        *("state", "storing", "tags", "task", "value"),
+        *("holds", "label", "state", "storing", "task", "value"),
     )
 
     def __init__(self, outer: Place | None = None) -> None:
@@ -69,7 +78,9 @@ class Flight:
         self.keep = True
         #: Held while the result is stored, so that an invalidation is wholly before or wholly after.
         self.storing = RLock()
-        self.tags: tuple[tuple[Hashable, int], ...] = ()
+        #: Says whether what is computed still holds, once that may change: none of its tags was invalidated.
+        self.holds: Callable[[], bool] | None = None
+        self.label: Any = None
         self.blocked: list[Flight] = []
         #: What computes it on an event loop, and which tasks wait there.
         self.task: Any = None
@@ -90,6 +101,15 @@ class Flight:
     def abandon(self) -> None:
         """Let one of those who wait begin anew."""
         self._end(ABANDONED)
+
+    def result(self) -> Any:
+        """Return the value of a flight that is over, or raise its error."""
+        if self.error is None:
+            return self.value
+        try:
+            raise self.error
+        finally:
+            del self  # or the error, its traceback and this frame would hold each other
 
     def when_done(self, wake: Callable[[], object]) -> None:
         """Call ``wake``, which must not raise, once the flight is over, from whichever thread ends it."""
@@ -159,8 +179,10 @@ class Flights:
             if flight is own:
                 return own, True
             if flight.alive():
-                return flight, False
-            if flight.claim():
+                if flight.holds is None or flight.holds():
+                    return flight, False
+                self.outdate(key)
+            elif flight.claim():
                 self._under_way.pop(key, None)
                 flight.abandon()
             else:

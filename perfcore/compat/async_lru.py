@@ -130,11 +130,11 @@ class _Shelf(Shelf):
         super().__init__(cache, settings, own=True)
         self._jitter = jitter
 
-    def write(self, key: Any, value: Any, ttl: float | None) -> None:
+    def write(self, key: Any, value: Any, ttl: float | None, label: Any) -> None:
         longer = (
             self._options.ttl and self._options.ttl + random.uniform(0, self._jitter) if self._jitter else ttl
         )
-        super().write(key, value, longer)
+        super().write(key, value, longer, label)
 
 
 class _Calls(TaskCalls):
@@ -165,9 +165,7 @@ class _Calls(TaskCalls):
                 task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         for key in list(self.shelf.cache):
-            self.shelf.cache[key] = Entry(
-                None, None, 0.0, 0.0, ()
-            )  # a hit would be answered without asking us
+            self.shelf.cache[key] = Entry(None, None, 0.0, 0.0)  # a hit would be answered without asking us
 
 
 def _wrap(function: Any, *, maxsize: int | None, typed: bool, ttl: Any, jitter: Any, key: Any) -> Any:

@@ -1,5 +1,6 @@
 """What other processes do to a cache while a test looks on: ``python actors.py <actor> <arguments>``."""
 
+import asyncio
 import os
 import random
 import sys
@@ -86,6 +87,38 @@ def compute_once(folder, key):
         sys.stdin.readline()
         cache.get_or_set(key, compute)
     say(len(computed))
+
+
+def compute_in_turn(folder, how):
+    """For a manager, as a thread or on an event loop: as ``compute_once``, then refresh what is stale."""
+    computed = []
+    options = {"ttl": 0.5, "stale_ttl": 60}
+
+    def compute():
+        computed.append(1)
+        time.sleep(0.3)
+        return os.getpid()
+
+    async def acompute():
+        return await asyncio.to_thread(compute)
+
+    async def ask(manager):
+        await manager.aget_or_set("k", acompute, **options)
+        while manager._flights.tasks.all():
+            await asyncio.sleep(0.01)
+
+    with CacheManager({"maxsize": 10}, {"directory": folder}) as manager:
+        for _ in range(2):
+            say("ready")
+            sys.stdin.readline()
+            if how == "async":
+                asyncio.run(ask(manager))
+            else:
+                manager.get_or_set("k", compute, **options)
+                while manager._flights.threads.all():
+                    time.sleep(0.01)
+            say(len(computed))
+            computed.clear()
 
 
 def fork_while_busy(folder):

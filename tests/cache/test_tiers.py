@@ -4,7 +4,9 @@ changes.
 
 import asyncio
 import os
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -492,8 +494,6 @@ def test_a_value_is_computed_once_and_found_after_that(manager):
 
 
 def test_of_many_threads_one_computes(manager):
-    from concurrent.futures import ThreadPoolExecutor
-
     calls = []
 
     def compute():
@@ -573,6 +573,7 @@ def test_none_may_have_a_ttl_of_its_own(manager):
         {"refresh_ahead": 1},
         {"ttl": 1, "soft_timeout": 1},
         {"ttl": 1, "stale_on_error": True},
+        {"ttl": 1, "refresh_ahead": 1},
         {"ttl": 1, "stale_ttl": 1, "soft_timeout": 2, "hard_timeout": 1},
     ],
     ids=repr,
@@ -590,6 +591,68 @@ def test_computing_may_ask_for_other_keys_and_for_its_own(manager):
         return manager.get_or_set("inner", lambda: 1) + manager.get_or_set("outer", lambda: 5)
 
     assert manager.get_or_set("outer", outer) == 6
+
+
+def test_an_exception_reaches_every_thread_that_waits(manager):
+    calls, start = [], threading.Barrier(8)
+
+    def compute():
+        calls.append(1)
+        time.sleep(0.1)
+        raise ZeroDivisionError
+
+    def ask():
+        start.wait()
+        with pytest.raises(ZeroDivisionError):
+            manager.get_or_set("a", compute)
+
+    with ThreadPoolExecutor(8) as pool:
+        for future in [pool.submit(ask) for _ in range(8)]:
+            future.result()
+    assert len(calls) == 1
+
+
+def test_threads_that_compute_for_each_other_are_found(manager):
+    meet = threading.Barrier(2)
+
+    def compute(other):
+        meet.wait(5)
+        return manager.get_or_set(other, lambda: 1) + 1
+
+    with ThreadPoolExecutor(2) as pool:
+        futures = [
+            pool.submit(manager.get_or_set, one, lambda other=other: compute(other))
+            for one, other in ("ab", "ba")
+        ]
+        results = [future.result(20) for future in futures]
+    assert all(result in (2, 3) for result in results)
+
+
+def test_refreshes_behind_take_a_bounded_number_of_threads(manager):
+    options, gate = {"ttl": 0.02, "stale_ttl": 60}, threading.Event()
+    for number in range(100):
+        manager.get_or_set(number, lambda: "old", **options)
+    time.sleep(0.03)
+    before = threading.active_count()
+    for number in range(100):
+        assert manager.get_or_set(number, lambda: gate.wait(20) and "new", **options) == "old"
+    assert threading.active_count() - before <= 16
+    gate.set()
+    eventually(lambda: not manager._flights.threads.all())
+
+
+@pytest.mark.parametrize("life", [0.5, None])
+def test_none_with_a_ttl_of_its_own_is_refreshed_in_the_same_share_of_it(manager, life):
+    calls = []
+    options = {"ttl": 100, "refresh_ahead": 50, "negative_ttl": life}
+    for _ in range(20):
+        assert manager.get_or_set("a", lambda: calls.append(1), **options) is None
+    eventually(lambda: not manager._flights.threads.all())
+    assert len(calls) == 1
+    if life is not None:
+        time.sleep(0.3)  # more than half of it
+        assert manager.get_or_set("a", lambda: calls.append(1), **options) is None
+        eventually(lambda: len(calls) == 2)
 
 
 # --- functions ----------------------------------------------------------------------------------------------
@@ -727,6 +790,45 @@ async def test_stale_values_and_timeouts_on_an_event_loop(manager):
         await manager.aget_or_set("b", lambda: give("late", 0.05), hard_timeout=0.01)
     await asyncio.sleep(0.08)
     assert await manager.aget("b") == "late"
+
+
+def test_of_tasks_of_many_loops_one_computes(manager):
+    calls = []
+
+    async def compute():
+        calls.append(1)
+        await asyncio.sleep(0.1)
+        return "value"
+
+    start = threading.Barrier(5)
+
+    def ask():
+        start.wait()
+        return asyncio.run(manager.aget_or_set("a", compute))
+
+    with ThreadPoolExecutor(5) as pool:
+        futures = [pool.submit(ask) for _ in range(5)]
+        assert {future.result(20) for future in futures} == {"value"}
+    assert len(calls) == 1
+
+
+async def test_what_nobody_waits_for_any_more_is_cancelled(manager):
+    begun, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def compute():
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    task = asyncio.create_task(manager.aget_or_set("a", compute))
+    await begun.wait()
+    task.cancel()
+    await asyncio.wait_for(cancelled.wait(), 5)
+    with pytest.raises(asyncio.CancelledError):
+        await task
 
 
 async def test_a_task_may_ask_for_the_key_that_it_computes(manager):

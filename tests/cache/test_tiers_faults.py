@@ -4,6 +4,7 @@ import os
 import random
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 from cache.processes import run, started
@@ -72,6 +73,20 @@ def test_a_killed_writer_leaves_memory_of_others_right(tmp_path):
             near = manager.get("killed")
             manager._memory.clear()
             assert manager.get("killed") == near
+
+
+@pytest.mark.parametrize("hows", [("sync",) * 3, ("async",) * 3, ("sync", "async")], ids="-".join)
+def test_of_all_processes_one_computes_and_one_refreshes(tmp_path, hows):
+    with ExitStack() as stack:
+        processes = [stack.enter_context(started("compute_in_turn", tmp_path, how)) for how in hows]
+        for _ in range(2):
+            assert [process.stdout.readline() for process in processes] == ["ready\n"] * len(hows)
+            for process in processes:
+                process.stdin.write("go\n")
+                process.stdin.flush()
+            said = [process.stdout.readline() for process in processes]
+            assert sorted(said) == ["0\n"] * (len(hows) - 1) + ["1\n"]
+            time.sleep(0.6)  # then it is stale
 
 
 def test_a_forked_child_and_its_parent_go_on_and_see_each_other(tmp_path):

@@ -225,6 +225,19 @@ def test_tags_group_results():
     assert wrapped.cache_info()[:2] == (2, 7)
 
 
+def test_tags_of_functions_are_those_of_their_cache():
+    cache, one, two = Cache(100), Counted(), Counted()
+    first, second = cached(cache=cache, tags="t")(one), cached(cache=cache, tags="t", ttl=60)(two)
+    first(1), second(1)
+    cache.set("beside", 1, tags=["t"])
+    cache.invalidate_tags("t")
+    assert not first.cache_contains(1) and not second.cache_contains(1) and "beside" not in cache
+    first(1), second(1)
+    first.invalidate_tags("t")
+    assert not second.cache_contains(1)
+    assert (one.calls, two.calls) == (2, 2)
+
+
 def test_fixed_tags():
     function = Counted()
     wrapped = cached(tags="all")(function)

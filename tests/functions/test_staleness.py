@@ -291,6 +291,16 @@ def test_negative_results_end_by_their_own_ttl_whatever_else_is_asked_for(make, 
         assert source.calls == calls
 
 
+def test_none_is_refreshed_ahead_in_the_same_share_of_its_own_ttl(make):
+    source = make(ttl=100, refresh_ahead=20, negative_ttl=10)
+    source.none = True
+    for wait, calls in ((0, 1), (7, 1), (2, 2), (7, 2), (2, 3)):  # due in the last 2 of 10 seconds
+        source.clock.pass_(wait)
+        assert source() is None
+        source.settle()
+        assert source.calls == calls
+
+
 def test_a_stale_result_is_not_replaced_by_an_error(make):
     source = make(ttl=10, stale_on_error=True, cache_exceptions=KeyError)
     assert source() == 1

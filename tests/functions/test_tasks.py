@@ -13,7 +13,7 @@ from functions.waiting import PATIENCE, Threads, flights_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import perfcore.cache.functions.tasks as module
+import perfcore.cache.task_flights as module
 from perfcore import cached
 from perfcore.compat.async_lru import alru_cache
 

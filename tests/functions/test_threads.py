@@ -199,9 +199,10 @@ def test_two_functions_that_want_each_others_result():
         lambda function: function.cache_invalidate(1),
         lambda function: function.cache_clear(),
         lambda function: function.invalidate_tags("t"),
+        lambda function: function.cache.invalidate_tags("t"),
         lambda function: function.refresh(1),
     ],
-    ids=["cache_invalidate", "cache_clear", "invalidate_tags", "refresh"],
+    ids=["cache_invalidate", "cache_clear", "invalidate_tags", "tags of the cache", "refresh"],
 )
 def test_what_was_outdated_while_it_was_computed_is_not_stored(outdate):
     results, started, gate = iter(["old", "new", "newer"]), threading.Event(), threading.Event()

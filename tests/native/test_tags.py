@@ -11,6 +11,7 @@ from effort import effort
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from perfcore._native import labels
 from perfcore.cache import Cache
 
 LOOKS = {
@@ -254,4 +255,23 @@ def test_threads_never_read_what_they_have_invalidated():
     for thread in threads:
         thread.join()
     assert not errors
+    cache._check()
+
+
+def test_a_label_that_is_made_before_its_value_ends_with_what_is_invalidated_in_between():
+    cache = Cache(10)
+    assert labels.label(cache, ()) is None
+    label, other = labels.label(cache, ["t", "u"]), labels.label(cache, ["v"])
+    assert labels.holds(cache, label)
+    cache.invalidate_tags("u")
+    assert not labels.holds(cache, label) and labels.holds(cache, other)
+    labels.put(cache, "a", 1, None, label)
+    labels.put(cache, "b", 2, 60, other)
+    assert "a" not in cache and cache["b"] == 2
+    assert cache.expires_in("b") > 59
+    for wrong in (None, 5):
+        with pytest.raises(TypeError):
+            labels.put(cache, "a", 1, None, wrong)
+        with pytest.raises(TypeError):
+            labels.holds(cache, wrong)
     cache._check()

@@ -8,11 +8,14 @@ import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from threading import Lock
 from time import monotonic, sleep
 from typing import Any, TypeVar
 
 from perfcore.cache import flight as single
-from perfcore.cache.flight import LANDED, Flight, leading, taking_part, waiting
+from perfcore.cache.flight import LANDED, Elsewhere, Flight, leading, taking_part, waiting
+from perfcore.cache.task_flights import TaskFlights
+from perfcore.cache.thread_flights import ThreadFlights
 
 __all__ = ["MISSING", "Flights"]
 
@@ -35,6 +38,11 @@ class Flights:
         self._path = None if directory is None else directory / "flights.lock"
         self._file: int | None = None
         self._under_way = single.Flights()
+        #: Those of the managers on the directory, which compute under :meth:`alone` and :meth:`aalone`.
+        self.threads, self.tasks = ThreadFlights(), TaskFlights()
+        self._lock = Lock()
+        #: How many here hold each byte: the kernel tells processes apart, and nothing finer.
+        self._held: dict[int, int] = {}
 
     def run(self, name: bytes, look: Callable[[], Any], compute: Callable[[], _T]) -> _T:
         """Return what ``look`` finds under ``name``, or else what ``compute`` returns and stores.
@@ -46,7 +54,7 @@ class Flights:
             flight, leads = self._under_way.board(name)
             if leads:
                 with self._ending(name, flight), leading(flight):
-                    flight.value = value = self._lead(_place(name), look, compute)
+                    flight.value = value = self.alone(name, look, compute)
                     return value
             with waiting(flight) as sensible:
                 if not sensible or not _landing(flight):
@@ -60,12 +68,16 @@ class Flights:
 
         When the task that computes is cancelled, the next one of those who wait computes.
         """
+
+        async def look_later() -> Any:
+            return look()
+
         while True:
             flight, leads = self._under_way.board(name)
             if leads:
                 flight.task = asyncio.current_task()
                 with self._ending(name, flight), taking_part(flight):
-                    flight.value = value = await self._alead(_place(name), look, compute)
+                    flight.value = value = await self.aalone(name, look_later, compute)
                     return value
             with waiting(flight) as sensible:
                 if not sensible or not await _alanding(flight):
@@ -74,9 +86,53 @@ class Flights:
             if found is not MISSING:
                 return found
 
+    def alone(
+        self, name: bytes, look: Callable[[], Any], compute: Callable[[], _T], *, behind: bool = False
+    ) -> _T:
+        """Look and, if there is nothing, compute, while no other process does.
+
+        Raises :exc:`Elsewhere` where another one does and nobody waits for this one, which is ``behind``.
+        """
+        place = _place(name)
+        held = self._hold(place)
+        for pause in _pauses(held, behind):
+            sleep(pause)
+            if held := self._hold(place):
+                break
+        try:
+            found: _T = look()  # another process may have been faster
+            return compute() if found is MISSING else found
+        finally:
+            if held:
+                self._let_go(place)
+
+    async def aalone(
+        self,
+        name: bytes,
+        look: Callable[[], Awaitable[Any]],
+        compute: Callable[[], Awaitable[_T]],
+        *,
+        behind: bool = False,
+    ) -> _T:
+        """:meth:`alone` for use on an event loop."""
+        place = _place(name)
+        held = self._hold(place)
+        for pause in _pauses(held, behind):
+            await asyncio.sleep(pause)
+            if held := self._hold(place):
+                break
+        try:
+            found: _T = await look()
+            return await compute() if found is MISSING else found
+        finally:
+            if held:
+                self._let_go(place)
+
     def forked(self) -> None:
-        """In a forked child: the flights are those of the parent's threads."""
+        """In a forked child: the flights and locks are those of the parent's threads."""
         self._under_way = single.Flights()
+        self.threads, self.tasks = ThreadFlights(), TaskFlights()
+        self._lock, self._held = Lock(), {}
 
     def close(self) -> None:
         """Close the lock file."""
@@ -97,31 +153,23 @@ class Flights:
         under_way.leave(name, flight)
         flight.land(flight.value)
 
-    def _lead(self, place: int, look: Callable[[], Any], compute: Callable[[], _T]) -> _T:
-        limit, pause = monotonic() + _LEASE, _SHORTEST_POLL
-        while not (held := self._hold(place)) and monotonic() < limit:
-            sleep(pause)
-            pause = min(2 * pause, _LONGEST_POLL)
-        try:
-            found: _T = look()  # another process may have been faster
-            return compute() if found is MISSING else found
-        finally:
-            if held:
-                self._let_go(place)
-
-    async def _alead(self, place: int, look: Callable[[], Any], compute: Callable[[], Awaitable[_T]]) -> _T:
-        limit, pause = monotonic() + _LEASE, _SHORTEST_POLL
-        while not (held := self._hold(place)) and monotonic() < limit:
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_POLL)
-        try:
-            found: _T = look()
-            return await compute() if found is MISSING else found
-        finally:
-            if held:
-                self._let_go(place)
-
     def _hold(self, place: int) -> bool:
+        with self._lock:
+            if place not in self._held and not self._take(place):
+                return False
+            self._held[place] = self._held.get(place, 0) + 1
+            return True
+
+    def _let_go(self, place: int) -> None:
+        with self._lock:
+            left = self._held.pop(place, 1) - 1
+            if left:
+                self._held[place] = left
+            elif self._file is not None:
+                with suppress(OSError):  # closed meanwhile, which has let go of it too
+                    fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
+
+    def _take(self, place: int) -> bool:
         """Take the byte at ``place``; also True where there is no file to take it in."""
         if self._path is None:
             return True
@@ -135,13 +183,17 @@ class Flights:
             return True
         return True
 
-    def _let_go(self, place: int) -> None:
-        file = self._file
-        if file is not None:
-            try:
-                fcntl.lockf(file, fcntl.LOCK_UN, 1, place)
-            except OSError:  # closed meanwhile, which has let go of it too
-                pass
+
+def _pauses(held: bool, behind: bool) -> Iterator[float]:
+    """The seconds to sleep between attempts to take what is not ``held``, until the lease is over."""
+    if held:
+        return
+    if behind:
+        raise Elsewhere
+    limit, pause = monotonic() + _LEASE, _SHORTEST_POLL
+    while monotonic() < limit:
+        yield pause
+        pause = min(2 * pause, _LONGEST_POLL)
 
 
 def _place(name: bytes) -> int:

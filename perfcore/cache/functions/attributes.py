@@ -32,8 +32,7 @@ def attach(memo: Any, calls: Any, prefix: Hashable) -> None:
 
     def cache_contains(*args: Any, **kwargs: Any) -> bool:
         """Say whether there is a result for a call that would be handed out; it is no use of it."""
-        found = memo.cache.peek(memo.cache_key(*args, **kwargs), MISSING)
-        return found is not MISSING and calls.shelf.valid(found)
+        return memo.cache.peek(memo.cache_key(*args, **kwargs), MISSING) is not MISSING
 
     def cache_invalidate(*args: Any, **kwargs: Any) -> bool:
         """Forget the result of a call, also one that is being computed; say whether there was one."""

@@ -24,9 +24,11 @@ _ONCE: tuple[tuple[type, str], ...] = (
 class Calls:
     """The calls of one function: those under way, their results, and what its memo cannot count."""
 
+    make_flights: Callable[[], Flights] = Flights
+
     def __init__(self, function: Callable[..., Any], name: str, shelf: Shelf, options: Options) -> None:
         self.function, self.name, self.shelf, self.options = function, name, shelf, options
-        self.flights = Flights()
+        self.flights = self.make_flights()
         #: How many arguments need not be hashed: of methods, the instance.
         self.skipped = 0
         self._lock = Lock()
@@ -60,16 +62,15 @@ class Calls:
 
     def invalidate_tags(self, *tags: Any) -> None:
         """Forget every result that has one of these tags, also those that are being computed."""
-        self.shelf.tags.invalidate(tags)
-        self.flights.outdate_where(lambda flight: not self.shelf.tags.hold(flight.tags))
+        self.shelf.cache.invalidate_tags(*tags)
+        self.flights.outdate_where(lambda flight: flight.holds is not None and not flight.holds())
 
     # --- results -------------------------------------------------------------------------------------------
 
-    def tags_of(self, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> tuple[tuple[Any, int], ...]:
-        """Return the tags of a call, as they stand when it begins."""
-        if self.options.tags is None:
-            return ()
-        return self.shelf.tags.stamped(self.options.tags(*args, **(kwargs or {})))
+    def note_tags(self, flight: Flight, args: tuple[Any, ...], kwargs: dict[str, Any] | None) -> None:
+        """Have a flight know, before its value is computed, the tags of the call."""
+        if self.options.tags is not None:
+            self.shelf.label(flight, self.options.tags(*args, **(kwargs or {})))
 
     def finish(self, value: Any) -> Any:
         """Return what callers get for a value: itself, or a copy."""

@@ -115,11 +115,11 @@ class Owners:
 class OwnedShelf(Shelf):
     """A shelf that knows whose results it holds."""
 
-    def write(self, key: Any, value: Any, ttl: float | None) -> None:
+    def write(self, key: Any, value: Any, ttl: float | None, label: Any) -> None:
         """Store something, unless its owner has died."""
         owner = key[0]
         owner.keys.add(key)
-        super().write(key, value, ttl)
+        super().write(key, value, ttl, label)
         if owner() is None:
             self.cache.delete(key)
         if key not in self.cache:  # refused, which listeners are not told

@@ -55,6 +55,10 @@ class Freshness:
         """Return how long a result that is fresh for ``ttl`` is kept, in seconds; None is for ever."""
         return None if math.isinf(self.after) else ttl + self.after
 
+    def ahead_of(self, ttl: float) -> float:
+        """Return how long before its end a result with a ``ttl`` of its own is due: the same share of it."""
+        return self.ahead * min(1.0, ttl / self.ttl) if self.ttl else 0.0
+
     def shortened(self, ttl: float) -> float:
         """Return the ttl less a random share of up to ``jitter``: what came together shall not end so."""
         return ttl * (1 - self.jitter * random()) if self.jitter else ttl
