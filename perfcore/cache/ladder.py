@@ -203,6 +203,8 @@ class Ladder(Front):
         ``at_once``: other processes see them when this returns. Raises :exc:`TypeError` when one cannot be
         encoded, before any tier has changed.
         """
+        if self._word != self._seen:
+            self._changed()  # or what others have done before would take for older what is put now
         ready = [
             self._prepare(tier, items) if wanted else None
             for tier, wanted in zip(self._below, into, strict=True)

@@ -13,6 +13,7 @@ from perfcore.cache.disk.operations import put_many
 from perfcore.cache.disk.queries import names as names_of_entries
 from perfcore.cache.disk.sharing import (
     Found,
+    announce_all,
     find,
     find_many,
     invalidate,
@@ -117,6 +118,8 @@ class DiskTier:
         self._store, self._codec, self._owned = cache._store, cache._codec, owned
         self._origin = getrandbits(63) | 1  # 0 is anybody
         self._position = subscribe(self._store)
+        # one that was killed between its commit and this has told nobody, and is often started again
+        self._store.epochs.moved(removals=0, replacements=0, noted=True)
 
     def find(self, key: bytes) -> Found | None:
         """Return the valid value of ``key`` and what it has left."""
@@ -199,11 +202,15 @@ class DiskTier:
         self.cache.clear()
 
     def clear_keys(self, mine: Callable[[bytes], bool]) -> None:
-        """Remove the keys for which ``mine`` is true; takes a look at each entry."""
+        """Remove the keys for which ``mine`` is true; takes a look at each entry.
+
+        The memory of others is dropped: it may hold such keys that are not on disk.
+        """
         self.cache.flush()
         keys = [key for key in names_of_entries(self._store) if mine(key)]
         if keys:
             self.remove(keys, [])
+        announce_all(self._store, self._origin)
 
     def flush(self) -> None:
         """Commit what was stored so far."""

@@ -1,6 +1,7 @@
 """What other processes do to a cache while a test looks on: ``python actors.py <actor> <arguments>``."""
 
 import asyncio
+import logging
 import os
 import random
 import sys
@@ -119,6 +120,27 @@ def compute_in_turn(folder, how):
                     time.sleep(0.01)
             say(len(computed))
             computed.clear()
+
+
+def works_in_memory(manager):
+    manager.set("a", 1, tags=["t"])
+    manager.set("b", 2, depends_on=["a"])
+    manager.set("c", 3)
+    assert manager.get_many("abc") == [1, 2, 3]
+    manager.invalidate_tags("t")
+    assert manager.get_many("abc") == [None, None, 3]
+    manager.set("a", 4, tags=["t"])
+    manager.delete("c")
+    assert manager.get("c") is None
+    assert manager.get_or_set("d", lambda: 5, ttl=60) == 5
+
+
+def work_in_memory(folder):
+    """Use a manager whose directory may not be written to."""
+    logging.disable()
+    with CacheManager({"maxsize": 10}, {"directory": folder}) as manager:
+        works_in_memory(manager)
+        say("ok" if manager.health()["disk"].ok else "not ok")
 
 
 def fork_while_busy(folder):

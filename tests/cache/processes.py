@@ -16,9 +16,16 @@ def command(actor, *arguments):
     return [sys.executable, "-W", "ignore", str(ACTORS), actor, *map(str, arguments)]
 
 
-def run(actor, *arguments, timeout=60):
-    """Return what an actor says when it has ended well."""
-    done = subprocess.run(command(actor, *arguments), capture_output=True, text=True, timeout=timeout)
+#: Root may write anywhere for a capability of its own, which a process can be started without.
+_UNPRIVILEGED = ["setpriv", "--bounding-set", "-dac_override", "--inh-caps", "-dac_override"]
+
+
+def run(actor, *arguments, timeout=60, unprivileged=False):
+    """Return what an actor says when it has ended well; ``unprivileged``: held to the modes of files."""
+    before = _UNPRIVILEGED if unprivileged and os.geteuid() == 0 else []
+    done = subprocess.run(
+        [*before, *command(actor, *arguments)], capture_output=True, text=True, timeout=timeout
+    )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout.strip()

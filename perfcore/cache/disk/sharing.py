@@ -16,7 +16,17 @@ from perfcore.cache.disk.pending import Write
 from perfcore.cache.disk.store import Store
 from perfcore.cache.disk.tags import mark
 
-__all__ = ["Found", "find", "find_many", "invalidate", "make_lines", "moments", "news", "subscribe"]
+__all__ = [
+    "Found",
+    "announce_all",
+    "find",
+    "find_many",
+    "invalidate",
+    "make_lines",
+    "moments",
+    "news",
+    "subscribe",
+]
 
 
 class Found(NamedTuple):
@@ -120,6 +130,19 @@ def make_lines(store: Store, names: list[bytes], moment: int) -> bool:
         return False
     store.epochs.moved(removals=0, replacements=0, noted=True)
     return admitted
+
+
+def announce_all(store: Store, origin: int) -> None:
+    """Have all memory tiers but that of ``origin`` drop what they hold."""
+
+    def action(txn: Txn, ledger: Ledger) -> bool:
+        return journal.note(txn, [News(origin, None)], insist=True)
+
+    try:
+        store.access.write(action)
+    except Unavailable:
+        return
+    store.epochs.moved(removals=0, replacements=0, noted=True)
 
 
 def invalidate(store: Store, keys: list[bytes], names: list[bytes], origin: int) -> tuple[int, bool]:
