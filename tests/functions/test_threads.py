@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 from effort import effort
-from functions.waiting import PATIENCE, Threads, eventually
+from functions.waiting import PATIENCE, Threads, eventually, flights_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -136,6 +136,17 @@ def test_recursion_through_a_thread_that_carries_the_context():
             return pool.submit(contextvars.copy_context().run, function).result(PATIENCE)
 
     assert Threads(function).join() == [1]
+
+
+def test_recursion_through_a_thread_without_the_context_ends_with_the_timeout():
+    @cached(hard_timeout=0.2)
+    def function():
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(contextvars.Context().run, function).result(PATIENCE)
+
+    with pytest.raises(TimeoutError, match="hard_timeout"):
+        function()
+    eventually(lambda: not flights_of(function))
 
 
 def test_recursion_through_an_event_loop():
