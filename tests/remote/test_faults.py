@@ -18,7 +18,7 @@ from perfcore.cache.keys import encode_key
 from perfcore.cache.remote.slots import slot_of
 from perfcore.cache.remote.wire import Ask
 
-HOLD = float(os.environ.get("PERFCORE_FAULT_SECONDS", "0.6"))
+HOLD = float(os.environ.get("PERFCORE_FAULT_SECONDS", "0.4"))
 TIMEOUT = 0.25
 ROWS = []
 
@@ -193,7 +193,7 @@ def test_a_wrong_password_is_a_miss_and_said(lone, caches):
 @pytest.mark.filterwarnings("ignore:unclosed <ssl:ResourceWarning")  # valkey-py's, when a handshake fails
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_refused_tls_is_a_miss_and_said(lone, caches):
-    cache = caches(url=lone().url.replace("redis://", "rediss://"))
+    cache = caches(url=lone().url.replace("redis://", "rediss://"), timeout=0.05)
     cache["key"] = 1
     assert cache.get_many(["key"]) == [None]
     assert [cache.get("key") for _ in range(4)] == [None] * 4
