@@ -1,0 +1,43 @@
+"""Workers: a pool of threads or processes with priorities, bounds, ageing and a size that follows work."""
+
+from perfcore._lazy import lazy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from perfcore.workers.errors import (
+        DeadlineError,
+        QueueFullError,
+        ResultTooLargeError,
+        UnpicklableError,
+        WorkerDiedError,
+    )
+    from perfcore.workers.pool import WorkerPool
+    from perfcore.workers.stats import PoolStats
+    from perfcore.workers.task import Task
+
+__all__ = [
+    "DeadlineError",
+    "PoolStats",
+    "QueueFullError",
+    "ResultTooLargeError",
+    "Task",
+    "UnpicklableError",
+    "WorkerDiedError",
+    "WorkerPool",
+]
+
+__getattr__, __dir__ = lazy(
+    __name__,
+    {
+        "perfcore.workers.errors": [
+            "DeadlineError",
+            "QueueFullError",
+            "ResultTooLargeError",
+            "UnpicklableError",
+            "WorkerDiedError",
+        ],
+        "perfcore.workers.pool": ["WorkerPool"],
+        "perfcore.workers.stats": ["PoolStats"],
+        "perfcore.workers.task": ["Task"],
+    },
+)

@@ -1,0 +1,76 @@
+"""What a pool did and does, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from perfcore.workers.queues import LEVELS
+
+if TYPE_CHECKING:
+    from perfcore.metrics import Registry
+    from perfcore.workers.crew import Crew
+
+__all__ = ["PoolStats", "publish", "stats_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class PoolStats:
+    """The numbers of a pool at one moment; what counts up never goes down."""
+
+    workers: int
+    busy: int
+    blocked: int  # wait for tasks of the same pool
+    queued: Mapping[str, int]  # by priority
+    submitted: int
+    completed: int
+    failed: int  # ended by an exception
+    cancelled: int
+    rejected: int  # no room
+    dropped: int  # low ones that made room for newer ones
+    expired: int  # not begun by their deadline
+    inline: int  # run by who waited for them
+    stolen: int
+    rebalanced: int
+    injected: int  # threads begun because another one waited
+
+
+def stats_of(crew: Crew) -> PoolStats:
+    """Return the numbers of a crew."""
+    with crew.lock:
+        workers = list(crew.workers.values())
+        return PoolStats(
+            workers=len(workers),
+            busy=sum(worker.task is not None for worker in workers),
+            blocked=crew.blocked,
+            queued=dict(zip(LEVELS, crew.queues.counts, strict=True)),
+            submitted=crew.submitted,
+            completed=crew.done + sum(worker.done for worker in workers),
+            failed=crew.failed + sum(worker.failed for worker in workers),
+            cancelled=crew.cancelled,
+            rejected=crew.rejected,
+            dropped=crew.dropped,
+            expired=crew.expired,
+            inline=crew.inline,
+            stolen=crew.queues.stolen,
+            rebalanced=crew.queues.rebalanced,
+            injected=crew.injected,
+        )
+
+
+def publish(stats: PoolStats, registry: Registry, pool: str) -> None:
+    """Set gauges ``perfcore_workers_*`` of a registry, with the label ``pool``, to these numbers."""
+    from perfcore.metrics import Gauge
+
+    for name in (field.name for field in fields(stats)):
+        value = getattr(stats, name)
+        if name == "queued":
+            gauge = Gauge(
+                "perfcore_workers_queued", "Tasks that wait", labels=("pool", "priority"), registry=registry
+            )
+            for priority, number in value.items():
+                gauge.labels(pool, priority).set(number)
+        else:
+            gauge = Gauge(f"perfcore_workers_{name}", f"Workers: {name}", labels=("pool",), registry=registry)
+            gauge.labels(pool).set(value)

@@ -1,0 +1,52 @@
+"""One thread of a pool, and how it runs its tasks."""
+
+from __future__ import annotations
+
+from threading import Lock, Thread, local
+from typing import TYPE_CHECKING, Any
+
+from perfcore.workers.task import Task
+
+if TYPE_CHECKING:
+    from perfcore.workers.crew import Crew
+
+__all__ = ["Runner", "Worker", "current_worker", "here"]
+
+#: ``here.worker`` is the worker in whose thread one is
+here = local()
+
+
+def current_worker() -> Worker | None:
+    """Return the worker in whose thread the caller runs."""
+    return getattr(here, "worker", None)
+
+
+class Runner:
+    """How a worker runs its tasks: in its own thread."""
+
+    def begin(self, worker: Worker) -> None:
+        """Prepare, in the worker's thread."""
+
+    def run(self, task: Task[Any]) -> bool:
+        """Run one task to its end; say whether it returned."""
+        return task.run()
+
+    def end(self) -> None:
+        """Let go of what the worker held."""
+
+    def give_up(self) -> None:
+        """End what still runs, if that can be done from another thread."""
+
+
+class Worker:
+    """One thread and what it is doing."""
+
+    def __init__(self, crew: Crew, number: int, runner: Runner) -> None:
+        self.crew, self.number, self.runner = crew, number, runner
+        self.gate = Lock()  # it parks here
+        self.gate.acquire()
+        self.task: Task[Any] | None = None
+        self.clock: int | None = None  # of the processor time of its thread
+        self.done = self.failed = 0
+        self.helper: Worker | None = None  # began because this one waits
+        self.thread = Thread(target=crew.work, args=(self,), name=f"{crew.name}-{number}", daemon=True)
