@@ -15,7 +15,7 @@ run: $(VENV)/.run build/.native  ## parse a source tree cold and warm and print 
 
 test: c-test lint types pytest asan  ## everything that must pass before a change lands
 
-pytest: dev servers proofs  ## the Python tests
+pytest: dev servers proofs suites  ## the Python tests
 	PERFCORE_PROOFS=demanded $(PYTEST)
 
 c-test:  ## the core's own tests: under the address and undefined-behaviour sanitizers, and as shipped
@@ -82,6 +82,10 @@ dev: $(VENV)/.dev build/.native
 servers:
 	@tools/debian-packages redis-server=redis-server redis-cli=redis-tools
 
+# CPython's tests of thread pools, which some installations of it leave out.
+suites:
+	@tools/debian-packages /usr/lib/python3.11/test/test_concurrent_futures.py=libpython3.11-testsuite
+
 # What the ring and the queue are explored with.
 proofs:
 	@tools/debian-packages g++=g++ spin=spin /usr/include/relacy/relacy.hpp=relacy-dev
@@ -126,4 +130,4 @@ build/free-threaded/.built: $(NATIVE_SOURCES) $(wildcard perfcore/*.py perfcore/
 	build/free-threaded/bin/python setup.py -q build --build-base build/free-threaded-work --build-lib build/free-threaded
 	@touch $@
 
-.PHONY: servers proofs nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev
+.PHONY: suites servers proofs nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev
