@@ -132,6 +132,20 @@ def test_the_writer_works_when_woken_goes_on_after_a_failure_and_ends(caplog):
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
+def test_a_writer_that_is_stopped_just_before_it_clears_its_call_ends_all_the_same():
+    class StoppedJustBefore(threading.Event):
+        def clear(self):
+            writer._ended.set()
+            self.set()
+            super().clear()
+
+    writer = Writer(lambda: None, lambda: None)
+    writer._awake = StoppedJustBefore()
+    assert writer.wake()
+    writer._thread.join(5)
+    assert not writer._thread.is_alive()
+
+
 def test_without_a_thread_to_be_had_the_caller_does_the_work(tmp_path, monkeypatch):
     from perfcore.cache import DiskCache
 

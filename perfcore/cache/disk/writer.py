@@ -61,9 +61,10 @@ class Writer:
         again: float | None = None
         while True:
             self._awake.wait(again)
-            if self._ended.wait(_LINGER):
-                return
+            self._ended.wait(_LINGER)
             self._awake.clear()
+            if self._ended.is_set():  # looked at last: a stop() just before clear() has lost its call to wake
+                return
             try:
                 again = self._work()
             except Exception:
