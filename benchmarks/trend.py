@@ -9,7 +9,7 @@ from math import sqrt
 
 import numpy as np
 
-from perfcore.metrics.trend import trend
+from perfcore.metrics.trends import trend
 
 
 def noise(rng, length, rho, runs):

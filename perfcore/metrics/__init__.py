@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         default_registry,
     )
     from perfcore.metrics.snapshot import FamilySnapshot, RegistrySnapshot
-    from perfcore.metrics.trend import Trend, trend
+    from perfcore.metrics.trends import Trend, trend
 
 __all__ = [
     "OVERFLOW_LABEL",
@@ -70,6 +70,6 @@ __getattr__, __dir__ = lazy(
             "default_registry",
         ],
         "perfcore.metrics.snapshot": ["FamilySnapshot", "RegistrySnapshot"],
-        "perfcore.metrics.trend": ["Trend", "trend"],
+        "perfcore.metrics.trends": ["Trend", "trend"],
     },
 )

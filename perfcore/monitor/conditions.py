@@ -9,7 +9,7 @@ from operator import ge, gt, le, lt
 from typing import Any, Protocol
 
 from perfcore.metrics.anomaly import AnomalyDetector
-from perfcore.metrics.trend import trend
+from perfcore.metrics.trends import trend
 from perfcore.monitor.rules import AbsenceRule, AnomalyRule, CompositeRule, Rule, ThresholdRule, TrendRule
 
 __all__ = ["Condition", "condition_of", "value_at"]

@@ -64,7 +64,7 @@ class ThresholdRule(_Rule, kw_only=True, frozen=True, tag="threshold"):
 
 
 class TrendRule(_Rule, kw_only=True, frozen=True, tag="trend"):
-    """The metric goes up, or down, over ``window`` seconds (:func:`perfcore.metrics.trend.trend`)."""
+    """The metric goes up, or down, over ``window`` seconds (:func:`perfcore.metrics.trends.trend`)."""
 
     metric: _Name
     direction: Literal["up", "down"] = "up"

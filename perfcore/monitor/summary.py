@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from perfcore.metrics.trend import Trend, trend
+from perfcore.metrics.trends import Trend, trend
 from perfcore.monitor.history import Finding, Series
 
 __all__ = ["MetricsSummary", "Peak", "summarize"]
@@ -31,7 +31,7 @@ class MetricsSummary(NamedTuple):
     end: float
     averages: dict[str, float]
     peaks: dict[str, Peak]
-    #: What :func:`perfcore.metrics.trend.trend` finds; ``flat`` where there is too little to tell.
+    #: What :func:`perfcore.metrics.trends.trend` finds; ``flat`` where there is too little to tell.
     trends: dict[str, Trend]
     anomalies: dict[str, list[Finding]]
     #: How many samples there are, and how many looks that could measure nothing.

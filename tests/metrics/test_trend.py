@@ -1,6 +1,8 @@
 """Up, down or flat: few false alarms where neighbours are alike, and slopes that outliers do not move."""
 
 import math
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from effort import effort
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from perfcore.metrics.trend import trend
+from perfcore.metrics.trends import trend
 
 series = st.lists(st.integers(-1000, 1000).map(float), min_size=8, max_size=60)
 
@@ -111,3 +113,9 @@ def test_ties_do_not_make_it_surer(values):
     assume(len(set(values)) > 1)
     coarse = [math.copysign(abs(value) // 500, value) for value in values]
     assert trend(coarse).p >= 0
+
+
+def test_the_function_is_what_the_room_calls_trend_whatever_was_loaded_first():
+    code = "import perfcore.monitor.conditions, perfcore.metrics; print(callable(perfcore.metrics.trend))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

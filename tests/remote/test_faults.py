@@ -14,6 +14,7 @@ from remote.load import Load, noise
 from remote.proxies import Garbage, Proxy
 
 from perfcore.cache import RemoteCache
+from perfcore.cache.codec import Codec
 from perfcore.cache.keys import encode_key
 from perfcore.cache.remote.slots import slot_of
 from perfcore.cache.remote.wire import Ask
@@ -224,6 +225,15 @@ def test_poisoned_values_are_misses_counted_and_removed(lone, caches):
     assert cache.stats().damaged == 6
     assert do("EXISTS", *place[:6]) == 0
     client.disconnect()
+
+
+def test_an_entry_for_another_release_is_a_miss_and_stays(lone, caches):
+    server = lone()
+    new, old = caches(url=server.url, codec=Codec(pickle=True)), caches(url=server.url)
+    new.set("key", range(7))
+    assert old.get("key", "none") == "none"
+    assert old.stats().unreadable == 1 and old.stats().damaged == 0
+    assert new.get("key") == range(7)
 
 
 def test_more_missed_changes_than_fit_move_the_epoch(lone, caches):

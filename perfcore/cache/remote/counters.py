@@ -20,6 +20,7 @@ class Counters:
     unavailable: int = 0
     rejections: int = 0
     damaged: int = 0
+    unreadable: int = 0
 
 
 class NodeStats(NamedTuple):
@@ -36,9 +37,10 @@ class RemoteStats(NamedTuple):
 
     ``misses`` include ``unavailable``, lookups and writes that no server answered; ``invalidations`` are
     entries whose tags had been invalidated; ``rejections`` writes that the server refused (it was full);
-    ``damaged`` entries that were damaged, foreign or forged. ``missed`` changes are still to be made known
-    to a server that was away; ``epochs`` is how often there were too many of them, and everything was
-    dropped. ``nodes`` has the servers by ``host:port``.
+    ``damaged`` entries that were damaged, foreign or forged, and removed; ``unreadable`` ones were sound but
+    not for this process, and stay. ``missed`` changes are still to be made known to a server that was away;
+    ``epochs`` is how often there were too many of them, and everything was dropped. ``nodes`` has the servers
+    by ``host:port``.
     """
 
     hits: int
@@ -49,6 +51,7 @@ class RemoteStats(NamedTuple):
     unavailable: int
     rejections: int
     damaged: int
+    unreadable: int
     missed: int
     epochs: int
     nodes: dict[str, NodeStats]

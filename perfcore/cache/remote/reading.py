@@ -11,7 +11,7 @@ from perfcore.cache.remote.slots import slot_of
 from perfcore.cache.remote.stamps import asks_to_look, fold, tags_in
 from perfcore.cache.remote.state import State
 from perfcore.cache.remote.wire import UNAVAILABLE, Ask, refused
-from perfcore.errors import CodecError
+from perfcore.errors import CodecError, UnreadableError
 
 __all__ = ["MISSING", "SWAP", "Found", "Reading"]
 
@@ -102,6 +102,9 @@ class Reading(State):
             return None
         try:
             opened = self.entries.open(canonical, data)
+        except UnreadableError:  # sound, and perhaps another process can read it: a deploy is under way
+            self.counters.unreadable += 1
+            return None
         except CodecError:
             self.counters.damaged += 1
             return MISSING

@@ -89,6 +89,7 @@ class Verbs:
             unavailable=counts.unavailable,
             rejections=counts.rejections,
             damaged=counts.damaged,
+            unreadable=counts.unreadable,
             missed=len(missed),
             epochs=missed.overflows,
             nodes=nodes,
