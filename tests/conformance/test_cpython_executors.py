@@ -21,11 +21,14 @@ CLASSES = [
     "ThreadPoolAsCompletedTest",
     "ThreadPoolExecutorTest",
 ]
+#: not run: without the attributes that they look into they end early, and leave threads blocked for ever
+PRIVATE = {
+    "test_threads_terminate": "_threads",
+    "test_default_workers": "_max_workers; the defaults are the guide's",
+    "test_saturation": "_threads and _idle_semaphore",
+    "test_idle_thread_reuse": "_threads",
+}
 DEVIATIONS = {
-    "test_threads_terminate": "looks into _threads",
-    "test_default_workers": "looks into _max_workers; the defaults are the guide's",
-    "test_saturation": "looks into _threads and _idle_semaphore",
-    "test_idle_thread_reuse": "looks into _threads",
     "test_max_workers_negative": "the message names the option and what was expected",
 }
 
@@ -75,7 +78,8 @@ def cases():
     for name in CLASSES:
         theirs = getattr(cpython, name)
         ours = type(name, (theirs,), {"executor_type": Adapter})
-        for test in unittest.defaultTestLoader.getTestCaseNames(ours):
+        names = unittest.defaultTestLoader.getTestCaseNames(ours)
+        for test in [name for name in names if name not in PRIVATE]:
             yield pytest.param(ours, test, id=f"{name}-{test}")
 
 
