@@ -54,7 +54,8 @@ tsan: build/tsan/.built  ## the C tests and the threaded native tests under the 
 free-threaded: build/free-threaded/.built  ## the native tests on a CPython without the GIL (built once if there is none)
 	cd build/free-threaded && PYTHONPATH=. PYTHON_GIL=0 bin/python -m pytest -c ../../pyproject.toml --rootdir ../.. \
 	    ../../tests/native ../../tests/conformance --ignore ../../tests/native/test_simulate.py --ignore ../../tests/native/test_hit_ratios.py \
-	    --ignore ../../tests/native/test_plain.py --ignore ../../tests/native/test_unpack.py -p no:cacheprovider
+	    --ignore ../../tests/native/test_plain.py --ignore ../../tests/native/test_unpack.py \
+	    --ignore ../../tests/conformance/test_diskcache.py -p no:cacheprovider
 
 prove: dev proofs  ## the properties and models, twenty times as long as in `make test`, and the ring under stress
 	@$(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" PLAIN=1 OPTIMIZE=-O3 BUILD=../../build/c-tests-O3 stress
