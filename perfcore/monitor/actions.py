@@ -129,8 +129,16 @@ class Actions:
             undo()
             self._record(name, alert, "undone", None)
 
-    def look_again(self, value_of: Callable[[str], float | None], firing: Callable[[str], bool]) -> None:
-        """Judge actions that have had time to help: their rule is resolved, or its metric has moved back."""
+    def look_again(
+        self,
+        value_of: Callable[[str], float | None],
+        firing: Callable[[str], bool],
+        falls: Callable[[str], bool],
+    ) -> None:
+        """Judge actions that have had time to help: their rule is resolved, or its metric has moved back.
+
+        ``falls`` says of a rule whether it is about a metric that is too low.
+        """
         now = self._clock()
         due = [watched for watched in self._watched if watched[0] <= now]
         self._watched = [watched for watched in self._watched if watched[0] > now]
@@ -138,7 +146,9 @@ class Actions:
             metric = next(iter(alert.metrics), None)
             after = None if metric is None else value_of(metric)
             helped = not firing(alert.rule) or (
-                before is not None and after is not None and abs(after) < abs(before)
+                before is not None
+                and after is not None
+                and (after > before if falls(alert.rule) else after < before)
             )
             self._judge(name, alert, helped, before, after)
 

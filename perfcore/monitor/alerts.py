@@ -160,7 +160,10 @@ class PerformanceAlerting:
         """Hold all rules against ``metrics`` and return what is to be told: firings, ends and repetitions."""
         now, wall = self._clock(), time()
         told = self.evaluate(metrics, now, wall)
-        self._actions.look_again(lambda metric: value_at(metrics, metric), self.is_firing)
+        with self._lock:
+            self._actions.look_again(
+                lambda metric: value_at(metrics, metric), self.is_firing, self._is_about_falling
+            )
         for alert in told:
             self._tell(alert)
         if told and self._state_file is not None:
@@ -213,6 +216,10 @@ class PerformanceAlerting:
     def _save(self, job: tuple[dict[str, Phase], float, float]) -> None:
         if self._state_file is not None:
             save_phases(self._state_file, *job)
+
+    def _is_about_falling(self, name: str) -> bool:
+        rule = self._watches[name].rule if name in self._watches else None
+        return getattr(rule, "op", ">")[0] == "<" or getattr(rule, "direction", "up") == "down"
 
     # -- looking --
 

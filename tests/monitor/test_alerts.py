@@ -380,6 +380,20 @@ def test_an_action_that_does_not_help_is_stopped(clock):
     assert judged[0].before == 95 and judged[0].after == 99
 
 
+def test_what_raises_a_metric_that_is_too_low_has_helped(clock):
+    did = []
+    actions = Actions(clock=clock, settle=5.0)
+    actions.add("act", lambda alert: did.append(1), interval=10)
+    rule = ThresholdRule(
+        name="cold", metric="ratio", op="<", threshold=50, clear_threshold=80, actions=("act",)
+    )
+    alerting = PerformanceAlerting([rule], actions=actions, clock=clock)
+    for _ in range(6):
+        play(alerting, clock, [40, *[60] * 10, 90], metric="ratio")
+    assert "stopped" not in outcomes(alerting)
+    assert len(did) == 6
+
+
 def test_an_action_that_fails_is_recorded(clock):
     def act(alert):
         raise RuntimeError("no")
