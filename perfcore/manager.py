@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from threading import RLock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
 from perfcore._log import logger
@@ -18,6 +16,7 @@ from perfcore.config.loading import Setting, load
 from perfcore.config.schema import PerformanceConfig
 from perfcore.errors import ConfigError, PerfcoreError
 from perfcore.parts import LATER, PARTS, Later, Part, introduce, nothing
+from perfcore.status import ManagerStatus, PartStatus, State, versions
 from perfcore.types import Closable
 
 if TYPE_CHECKING:
@@ -29,32 +28,11 @@ if TYPE_CHECKING:
         PerformanceProfiler,
     )
     from perfcore.parsing import OptimizedParser
+    from perfcore.workers import WorkerPool
 
 __all__ = ["ManagerStatus", "PartStatus", "PerformanceManager"]
 
 log = logger("manager")
-
-State = Literal["new", "started", "closed"]
-
-
-@dataclass(frozen=True, slots=True)
-class PartStatus:
-    """One part of a manager; ``idle`` is built on first use, ``unavailable`` not by this version."""
-
-    state: Literal["running", "idle", "off", "failed", "unavailable"]
-    detail: str = ""
-    stats: object = None
-
-
-@dataclass(frozen=True, slots=True)
-class ManagerStatus:
-    """What a manager runs: its own state, its parts, the tiers of its cache that serve, and all versions."""
-
-    state: State
-    parts: dict[str, PartStatus]
-    tiers: tuple[str, ...]
-    versions: dict[str, str]
-    build: Mapping[str, object]
 
 
 class PerformanceManager:
@@ -120,14 +98,26 @@ class PerformanceManager:
         return await to_thread(self.start)
 
     def close(self) -> None:
-        """Close every part, the last built first; does nothing when closed.
+        """Finish what the workers were given, then close every part, the last built first.
 
-        All parts are closed also when some fail to; their errors are raised together, as an exception group.
+        Does nothing when closed. All parts are closed also when some fail to; their errors are raised
+        together, as an exception group.
         """
-        with self._lock:
-            self._state = "closed"
-            self._failures.clear()
-            errors = [error for name in reversed([*self._built]) if (error := _close(self._built.pop(name)))]
+        ended = None
+        while True:
+            with self._lock:
+                pool: WorkerPool | None = self._built.get("workers")
+                if pool is ended:
+                    self._close_all()
+                    return
+            ended = pool
+            if pool is not None:
+                pool.shutdown()  # without the lock: its tasks may use the manager to their end
+
+    def _close_all(self) -> None:
+        self._state = "closed"
+        self._failures.clear()
+        errors = [error for name in reversed([*self._built]) if (error := _close(self._built.pop(name)))]
         if errors:
             raise BaseExceptionGroup("parts of the manager failed to close", errors)
 
@@ -202,6 +192,12 @@ class PerformanceManager:
         profiler: PerformanceProfiler = self._part("profiler")
         return profiler
 
+    @property
+    def workers(self) -> WorkerPool:
+        """The pool of workers; where workers are off, one whose calls are made by who submits them."""
+        pool: WorkerPool = self._part("workers")
+        return pool
+
     def get_metrics(self) -> PerformanceMetrics:
         """Return what the machine, the process and the parts do now; what is not measured is None."""
         return self.monitor.get_metrics()
@@ -269,7 +265,7 @@ class PerformanceManager:
             for part in LATER
             if part.wanted(self._config)
         }
-        return ManagerStatus(self._state, parts, tuple(tiers), _versions(), build_info())
+        return ManagerStatus(self._state, parts, tuple(tiers), versions(), build_info())
 
     def _status_of(self, part: Part) -> PartStatus:
         if not part.wanted(self._config):
@@ -299,19 +295,6 @@ def _not_yet(part: Later) -> str:
 @cache
 def _say_once(part: Later) -> None:
     log.warning("%s is configured and %s", part.name, _not_yet(part))
-
-
-@cache
-def _versions() -> dict[str, str]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    versions = {"perfcore": __version__, "python": platform.python_version()}
-    for package in ("lmdb", "msgspec", "numpy", "psutil", "tree-sitter", "zstandard"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed"
-    return versions
 
 
 # A thread that is not there in a forked child may have held a lock at the fork.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # a room is imported when its part is built, and not before
     from perfcore.cache import Cache, CacheManager, DiskCache, RemoteCache
     from perfcore.monitor import MetricsCollector, PerformanceAlerting, PerformanceProfiler
     from perfcore.parsing import OptimizedParser
+    from perfcore.workers import WorkerPool
 
 __all__ = ["LATER", "PARTS", "Later", "Part", "introduce", "nothing"]
 
@@ -158,20 +159,47 @@ def _no_profiler() -> PerformanceProfiler:
     return PerformanceProfiler(0.0)
 
 
+def _workers(config: PerformanceConfig) -> WorkerPool:
+    from perfcore.workers import WorkerPool
+
+    pool, queues = config.workers.pool, config.workers.queues
+    bounds = {name: getattr(queues, name).max_size for name in ("high", "normal", "low")}
+    return WorkerPool(pool.min, pool.max, scaling=pool.scaling, queues=bounds)
+
+
+def _no_workers() -> WorkerPool:
+    from perfcore.workers import InlinePool
+
+    return InlinePool()
+
+
 def introduce(built: dict[str, Any], name: str) -> None:
-    """Tell the monitor of a part that was just built; or of all there are, when it is the monitor itself."""
-    monitor = built.get("monitor")
-    if monitor is not None:
-        for each in built if name == "monitor" else (name,):
-            if each in _SOURCES:
-                _SOURCES[each](monitor, built[each])
+    """Make parts known to each other, of which ``name`` was just built."""
+    for (one, other), meet in _MEETINGS.items():
+        if name in (one, other) and one in built and other in built:
+            meet(built[one], built[other])
 
 
-#: how the monitor gets its numbers from a part
-_SOURCES: dict[str, Callable[[MetricsCollector, Any], None]] = {
-    "memory": lambda monitor, cache: monitor.caching.add("memory", cache),
-    "parser": lambda monitor, parser: parser.listen(monitor.parsing.record),
-    "workers": lambda monitor, pool: monitor.workers.add("workers", pool),
+def _count_tasks(monitor: MetricsCollector, pool: WorkerPool) -> None:
+    from perfcore.workers.stats import Totalled
+
+    monitor.workers.add("workers", Totalled(pool.stats))
+
+
+def _let_scale(alerts: PerformanceAlerting, pool: WorkerPool) -> None:
+    from perfcore.workers import InlinePool
+    from perfcore.workers.growth import Growth
+
+    if not isinstance(pool, InlinePool):
+        alerts.actions.add("scale_workers", Growth(pool))
+
+
+#: what two parts have to do with each other
+_MEETINGS: dict[tuple[str, str], Callable[[Any, Any], None]] = {
+    ("monitor", "memory"): lambda monitor, cache: monitor.caching.add("memory", cache),
+    ("monitor", "parser"): lambda monitor, parser: parser.listen(monitor.parsing.record),
+    ("monitor", "workers"): _count_tasks,
+    ("alerts", "workers"): _let_scale,
 }
 
 
@@ -190,6 +218,7 @@ PARTS = (
     Part("distributed", _caching(lambda c: c.layers.distributed.enabled), _distributed, nothing, tier=True),
     Part("cache", lambda c: True, _cache, nothing, needs=("memory", "disk", "distributed")),
     Part("parser", lambda c: True, _parser, nothing),
+    Part("workers", lambda c: c.workers.enabled, _workers, _no_workers),
     Part("profiler", lambda c: c.monitoring.enable_profiling, _profiler, _no_profiler),
     Part("alerts", _monitoring(lambda m: m.enable_alerts), _alerts, _no_alerts),
     Part(
@@ -205,7 +234,6 @@ PARTS = (
 LATER = (
     Later("warmup", _caching(lambda c: c.policies.warmup == "predictive"), "caches fill as they are used"),
     Later("tracing", lambda c: c.monitoring.enable_tracing),
-    Later("workers", lambda c: c.workers.enabled),
     Later("precompilation", lambda c: c.optimization.enable_precompilation),
     Later("no tree shaking", lambda c: not c.optimization.enable_tree_shaking, "only what is used is loaded"),
 )

@@ -22,7 +22,7 @@ FLOORS = {
     **dict.fromkeys(["metrics", "simulation"], 3),
     **dict.fromkeys(["cache", "io", "memory", "monitor", "workers"], 4),
     **dict.fromkeys(["parsing", "scaling"], 5),
-    **dict.fromkeys(["cli", "compat", "integrations", "manager", "parts", "testing"], 6),
+    **dict.fromkeys(["cli", "compat", "integrations", "manager", "parts", "status", "testing"], 6),
     **dict.fromkeys(["", "__main__"], 7),  # "" is the package itself, the facade of all rooms
 }
 #: where rooms of one floor may know each other

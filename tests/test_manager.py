@@ -208,7 +208,7 @@ def test_without_code_splitting_everything_that_is_on_is_built_at_the_start(tmp_
     ) as manager:
         states = {name: part.state for name, part in manager.status().parts.items()}
         running = dict.fromkeys(["memory", "disk", "cache", "parser"], "running")
-        off = dict.fromkeys(["distributed", "alerts", "monitor", "profiler"], "off")
+        off = dict.fromkeys(["distributed", "alerts", "monitor", "profiler", "workers"], "off")
         assert states == running | off
 
 
@@ -344,7 +344,7 @@ def test_what_is_configured_and_not_there_yet_is_said_plainly_and_logged_once(ca
             with PerformanceManager(example) as manager:
                 status = manager.status()
     missing = {name: part.detail for name, part in status.parts.items() if part.state == "unavailable"}
-    assert " ".join(sorted(missing)) == ("precompilation tracing warmup workers")
+    assert " ".join(sorted(missing)) == ("precompilation tracing warmup")
     assert (
         missing["warmup"] == f"not available in perfcore {perfcore.__version__}; caches fill as they are used"
     )

@@ -218,6 +218,13 @@ class Queues(Section, frozen=True, kw_only=True):
     normal: Queue = Queue(priority=5, max_size=500)
     low: Queue = Queue(priority=1, max_size=1000)
 
+    def __post_init__(self) -> None:
+        high, normal, low = self.high.priority, self.normal.priority, self.low.priority
+        if not high > normal > low:
+            raise ValueError(
+                f"Expected priorities that fall from `high` to `low`, got {high}, {normal}, {low}"
+            )
+
 
 class Workers(Section, frozen=True, kw_only=True):
     """The worker pool and its queues."""

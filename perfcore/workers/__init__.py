@@ -11,12 +11,14 @@ if TYPE_CHECKING:
         UnpicklableError,
         WorkerDiedError,
     )
+    from perfcore.workers.inline import InlinePool
     from perfcore.workers.pool import WorkerPool
     from perfcore.workers.stats import PoolStats
     from perfcore.workers.task import Task
 
 __all__ = [
     "DeadlineError",
+    "InlinePool",
     "PoolStats",
     "QueueFullError",
     "ResultTooLargeError",
@@ -36,6 +38,7 @@ __getattr__, __dir__ = lazy(
             "UnpicklableError",
             "WorkerDiedError",
         ],
+        "perfcore.workers.inline": ["InlinePool"],
         "perfcore.workers.pool": ["WorkerPool"],
         "perfcore.workers.stats": ["PoolStats"],
         "perfcore.workers.task": ["Task"],

@@ -60,6 +60,7 @@ class Crew:
         self.resting: list[Worker] = []
         self.calls = Calls()
         self.blocked = 0  # workers that wait for tasks of this crew
+        self.surplus = 0  # workers that are to go though tasks wait
         self.waiting_for_room = 0
         self.keeper: Keeper | None = None
         self._numbers = count()
@@ -165,6 +166,8 @@ class Crew:
             with self.lock:
                 if worker.number not in self.workers:  # given up on, or in a forked child
                     return None
+                if self.surplus and self._is_surplus(worker):
+                    return None
                 task = self.queues.take(worker.number)
                 if task is None:
                     if self.closed or len(self.workers) > self.most + self.blocked:
@@ -183,6 +186,16 @@ class Crew:
             if task._expires is None or task._expires > time.monotonic():
                 return task
             self.expire(task)
+
+    def _is_surplus(self, worker: Worker) -> bool:
+        """Let a worker go that is too many; whom it was woken for, another one gets."""
+        self.surplus -= 1
+        if len(self.workers) - self.blocked <= self.most:
+            return False
+        self.dismiss(worker)
+        if self.resting and self.queues.total:
+            self.resting.pop().gate.release()
+        return True
 
     def _make_room(self, level: int) -> None:
         """Wake who waits to submit once half the queue is free: each waking costs a switch."""

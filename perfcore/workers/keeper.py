@@ -1,4 +1,4 @@
-"""How many workers a pool has: a pure rule, and the thread that applies it while tasks wait.
+"""How many workers a pool has: a pure rule, the thread that applies it while tasks wait, and other bounds.
 
 A thread more helps when workers wait for something (a disk, a peer, a lock) and harms when they compute,
 because with the GIL only one computes at a time. Which it is tells the processor time of the workers' own
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from perfcore.workers.crew import Crew
     from perfcore.workers.worker import Worker
 
-__all__ = ["Keeper", "Sample", "processors", "wanted"]
+__all__ = ["Keeper", "Sample", "processors", "resize", "wanted"]
 
 #: seconds between two looks
 TICK: Final = 0.01
@@ -67,6 +67,22 @@ def wanted(sample: Sample) -> tuple[int, str]:
     more = min(limit, max(n * 2, sample.least), n + sample.queued)
     share = f"{sample.busy:.0%}".replace("%", " %")
     return more, f"{sample.queued} tasks wait and the workers compute {share} of the time"
+
+
+def resize(crew: Crew, least: int, most: int) -> None:
+    """Give a crew other bounds: one too many goes when its task ends, one too few begins if tasks wait."""
+    begun: list[Worker] = []
+    with crew.lock:
+        crew.least, crew.most = least, most
+        crew.surplus = max(0, len(crew.workers) - crew.blocked - most)
+        for _ in range(min(crew.surplus, len(crew.resting))):
+            crew.resting.pop().gate.release()
+        missing = min(least + crew.blocked - len(crew.workers), crew.queues.total)
+        if missing > 0:
+            begun = [crew.hire() for _ in range(missing)]
+        crew.decide(f"{len(crew.workers)} workers: there may be {least} to {most} from now on")
+    for worker in begun:
+        crew.start(worker)
 
 
 class Keeper:

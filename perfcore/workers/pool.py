@@ -16,6 +16,7 @@ from perfcore.units import parse_size
 from perfcore.workers import checks, mapping
 from perfcore.workers.affinity import bind, choose
 from perfcore.workers.crew import Crew
+from perfcore.workers.keeper import resize
 from perfcore.workers.packing import pack
 from perfcore.workers.pressure import Policy, press, refused
 from perfcore.workers.processes import ProcessRunner, executor_type
@@ -234,6 +235,21 @@ class WorkerPool(Executor):
     def decisions(self) -> list[str]:
         """Return the latest decisions about the number of workers, each with its reason, oldest first."""
         return list(self._crew.decisions)
+
+    def resize(self, min: int | None = None, max: int | None = None) -> None:
+        """Change how many workers there may be; None leaves a bound as it is.
+
+        More workers begin when tasks wait for them; one too many goes when its task has ended. Raises as the
+        pool itself does.
+
+        >>> pool = WorkerPool(min=1, max=2)
+        >>> pool.resize(max=6); pool.min, pool.max
+        (1, 6)
+        """
+        least, most = self.min if min is None else min, self.max if max is None else max
+        checks.size(least, most)
+        self.min, self.max = least, most
+        resize(self._crew, most if self.scaling == "fixed" else least, most)
 
     def rebalance(self) -> int:
         """Move half of what waits at workers above 1.5 times the average; return how many tasks moved."""

@@ -15,7 +15,7 @@ from perfcore.workers.worker import current_worker
 if TYPE_CHECKING:
     from perfcore.workers.pool import Priority
 
-__all__ = ["POLICIES", "Policy", "press"]
+__all__ = ["POLICIES", "Policy", "press", "run_here"]
 
 Policy = Literal["block", "raise", "caller_runs", "drop_low"]
 
@@ -26,11 +26,11 @@ def press(crew: Crew, task: Task[Any], policy: Policy, patience: float | None) -
     """Get a task in, or raise QueueFullError. A worker of the pool never waits for room: it runs the task."""
     worker = current_worker()
     if worker is not None and worker.crew is crew and policy != "drop_low":
-        _run_here(crew, task)
+        run_here(crew, task)
     elif policy == "block":
         _wait(crew, task, patience)
     elif policy == "caller_runs":
-        _run_here(crew, task)
+        run_here(crew, task)
     elif not (policy == "drop_low" and _displace(crew, task)):
         raise refused(crew, task)
 
@@ -56,7 +56,8 @@ def _wait(crew: Crew, task: Task[Any], patience: float | None) -> None:
             crew.waiting_for_room -= 1
 
 
-def _run_here(crew: Crew, task: Task[Any]) -> None:
+def run_here(crew: Crew, task: Task[Any]) -> None:
+    """Run a task in the calling thread."""
     with crew.lock:
         if crew.closed:
             raise RuntimeError(crew.closed)
@@ -73,6 +74,8 @@ def _run_here(crew: Crew, task: Task[Any]) -> None:
 def _displace(crew: Crew, task: Task[Any]) -> bool:
     """Drop the oldest low task and take its place, in the class of the new one; False when there is none."""
     with crew.lock:
+        if crew.offer(task):  # there is room by now
+            return True
         oldest = crew.queues.oldest(2)
         if oldest is None or not crew.queues.take_out(oldest):
             return False

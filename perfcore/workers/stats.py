@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from perfcore.workers.queues import LEVELS
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from perfcore.metrics import Registry
     from perfcore.workers.crew import Crew
 
-__all__ = ["PoolStats", "publish", "stats_of"]
+__all__ = ["PoolStats", "Totalled", "Totals", "publish", "stats_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,32 @@ class PoolStats:
     stolen: int
     rebalanced: int
     injected: int  # threads begun because another one waited
+
+    @property
+    def waiting(self) -> int:
+        """Tasks that wait, of all priorities."""
+        return sum(self.queued.values())
+
+
+class Totals(NamedTuple):
+    """The numbers that a collector of metrics reads: :class:`~perfcore.types.TaskCounts`."""
+
+    active: int
+    queued: int
+    completed: int
+    failed: int
+
+
+class Totalled:
+    """A pool as :class:`~perfcore.types.CountsTasks`."""
+
+    def __init__(self, stats: Callable[[], PoolStats]) -> None:
+        self._stats = stats
+
+    def stats(self) -> Totals:
+        """Return the totals over all priorities."""
+        stats = self._stats()
+        return Totals(stats.busy, stats.waiting, stats.completed, stats.failed)
 
 
 def stats_of(crew: Crew) -> PoolStats:

@@ -103,6 +103,10 @@ TABLE = [
         "Expected `min` <= `max`, got 4 and 2 - at `$.workers.pool`",
     ),
     (
+        {"workers": {"queues": {"low": {"priority": 7}}}},
+        "Expected priorities that fall from `high` to `low`, got 10, 5, 7 - at `$.workers.queues`",
+    ),
+    (
         {"monitoring": {"alerts": {"cpu": {"action": "trigger_gc"}}}},
         "Expected a `threshold` for the `action` - at `$.monitoring.alerts.cpu`",
     ),

@@ -207,6 +207,14 @@ def test_the_oldest_low_task_makes_room():
         assert stopped.pool.stats().dropped == 3
 
 
+def test_room_that_came_meanwhile_is_taken_where_no_low_task_can_be_dropped():
+    with WorkerPool(min=1, max=2, when_full="drop_low", queues={"low": 2}) as pool:
+        tasks = [
+            pool.submit(int, priority="low") for _ in range(effort(20_000))
+        ]  # while workers empty the queue
+        assert not any(task.exception(PATIENCE) for task in tasks if not task.cancelled())
+
+
 def test_a_task_that_comes_to_its_deadline_unstarted_is_not_run():
     ran = []
     with Stopped() as stopped:
@@ -325,6 +333,61 @@ def test_a_fixed_pool_has_all_its_workers_and_keeps_them():
             future.result(PATIENCE)
         time.sleep(0.1)
         assert pool.stats().workers == 3
+
+
+def test_a_pool_may_have_more_workers_from_now_on_and_fewer():
+    with WorkerPool(min=1, max=1) as pool:
+        meet = threading.Barrier(6)
+        waiting = [pool.submit(meet.wait, PATIENCE) for _ in range(6)]
+        pool.resize(min=2, max=6)
+        for future in waiting:
+            future.result(PATIENCE)
+        assert pool.stats().workers == 6
+        go = threading.Event()
+        busy = [pool.submit(go.wait, PATIENCE) for _ in range(6)]
+        wait_until(lambda: pool.stats().busy == 6)
+        rest = [pool.submit(int) for _ in range(20)]
+        pool.resize(min=1, max=2)
+        assert pool.stats().workers == 6, "nobody is interrupted"
+        go.set()
+        assert [future.result(PATIENCE) for future in busy + rest] == [True] * 6 + [0] * 20
+        wait_until(lambda: pool.stats().workers <= 2)
+        with pytest.raises(ValueError, match="`min` <= `max`, got 5 and 2"):
+            pool.resize(min=5)
+        assert (pool.min, pool.max) == (1, 2)
+
+
+def test_workers_that_rest_go_at_once_when_there_are_too_many():
+    with WorkerPool(min=4, max=4) as pool:
+        meet = threading.Barrier(4)
+        for future in [pool.submit(meet.wait, PATIENCE) for _ in range(4)]:
+            future.result(PATIENCE)
+        wait_until(lambda: len(pool._crew.resting) == 4)
+        pool.resize(min=1, max=1)
+        wait_until(lambda: pool.stats().workers == 1)
+        assert pool.submit(int).result(PATIENCE) == 0
+
+
+def test_no_task_is_forgotten_while_the_pool_is_resized_again_and_again():
+    with WorkerPool(min=1, max=4, queues={"normal": 10_000}) as pool:
+        done, stop = [], []
+
+        def resize():
+            for least, most in itertools.cycle([(1, 1), (2, 4), (4, 4), (1, 8)]):
+                pool.resize(least, most)
+                if stop:
+                    return
+                time.sleep(0.0005)
+
+        thread = threading.Thread(target=resize)
+        thread.start()
+        for i in range(effort(3000)):
+            pool.submit(done.append, i)
+            if i % 7 == 0:
+                pool.submit(int).result(PATIENCE)
+        stop.append(True)
+        thread.join(PATIENCE)
+    assert sorted(done) == list(range(effort(3000)))
 
 
 def test_workers_are_bound_where_asked():
