@@ -54,7 +54,7 @@ class Garbage:
     """A server that answers everything with ``answer``, on the port of one that has gone."""
 
     def __init__(self, port, answer):
-        self._answer, self._clients = answer, []
+        self.port, self._answer, self._clients = port, answer, []
         self._listener = socket.create_server(("127.0.0.1", port))
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -75,6 +75,18 @@ class Garbage:
     def close(self):
         for each in [self._listener, *self._clients]:
             close(each)
+
+
+class Drip(Garbage):
+    """A server that answers everything with ``answer`` and then with a byte every 20 ms, for ever."""
+
+    def _talk(self, client):
+        with contextlib.suppress(OSError), client:
+            client.recv(65536)
+            client.sendall(self._answer)
+            while True:
+                client.sendall(b"x")
+                time.sleep(0.02)
 
 
 def close(one):

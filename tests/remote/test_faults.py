@@ -9,9 +9,9 @@ import subprocess
 import time
 
 import pytest
-from redis_servers import Cluster, Server, wait_until
+from redis_servers import Cluster, Server, free_port, wait_until
 from remote.load import Load, noise
-from remote.proxies import Garbage, Proxy
+from remote.proxies import Drip, Garbage, Proxy
 
 from perfcore.cache import RemoteCache
 from perfcore.cache.codec import Codec
@@ -160,6 +160,21 @@ def test_a_server_that_is_replaced_by_one_that_answers_garbage(lone, caches, ans
     garbage.close()
     server.start()
     wait_until(lambda: works(cache), "recovery")
+
+
+@pytest.mark.parametrize("answer", [b"$100000\r\n", b"*3\r\n$5\r\n", b"-ERR "])
+async def test_a_server_that_answers_drop_by_drop_holds_nobody_for_longer_than_the_timeout(caches, answer):
+    drip = Drip(free_port(), answer)
+    cache = caches(url=f"redis://127.0.0.1:{drip.port}", timeout=TIMEOUT)
+    for _ in range(3):
+        disturbance, begin = noise(0.1), time.perf_counter()
+        assert cache.get_many(["key", "other"], "none") == ["none", "none"]
+        assert time.perf_counter() - begin <= TIMEOUT + 2 * disturbance + 0.05
+        begin = time.perf_counter()
+        assert await cache.aget("key", "none") == "none"
+        assert time.perf_counter() - begin <= TIMEOUT + 2 * disturbance + 0.05
+    await cache.aclose()
+    drip.close()
 
 
 def test_a_full_server_loses_the_older_value_too(lone, caches):

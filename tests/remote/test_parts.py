@@ -1,10 +1,17 @@
 """The parts of the remote tier that need no server, or only to be compared with one."""
 
 import random
+import socket
+import threading
+import time
+from types import SimpleNamespace
 
 import pytest
 
+from perfcore.cache import RemoteCache
+from perfcore.cache.remote import resolve
 from perfcore.cache.remote.recovery import Missed, Recent
+from perfcore.cache.remote.resolve import addresses
 from perfcore.cache.remote.slots import slot_of
 from perfcore.cache.remote.topology import parse_shards, problems
 from perfcore.cache.remote.wire import address_in, code_of
@@ -105,6 +112,76 @@ def test_missed_changes_are_bounded_and_the_oldest_are_told_first():
     assert missed.some(9) == ([b"b"], [b"t"])
     assert missed.note([b"c", b"d"], [])
     assert (len(missed), missed.overflows) == (0, 1)
+
+
+@pytest.fixture
+def lookups(monkeypatch):
+    """The system's resolver, as a table that a test fills, where a look-up can take its time."""
+    table, gate, asked, real = {}, threading.Event(), [], socket.getaddrinfo
+    gate.set()
+
+    def getaddrinfo(host, *rest, **options):
+        if host.startswith("127."):
+            return real(host, *rest, **options)
+        asked.append(host)
+        assert gate.wait(30)
+        if host not in table:
+            raise socket.gaierror("no such name")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (one, 0)) for one in table[host]]
+
+    monkeypatch.setattr(resolve.socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(resolve, "_names", {})
+    yield SimpleNamespace(table=table, gate=gate, asked=asked)
+    gate.set()
+
+
+def test_addresses_of_a_name_are_remembered(lookups):
+    lookups.table["cache.test"] = ["10.0.0.1", "10.0.0.2", "10.0.0.1"]
+    for _ in range(3):
+        assert addresses("cache.test", time.monotonic() + 5) == ["10.0.0.1", "10.0.0.2"]
+    assert addresses("::1", 0) == ["::1"]
+    assert lookups.asked == ["cache.test"]
+
+
+def test_a_resolver_that_hangs_is_waited_for_until_the_deadline_by_one_thread(lookups):
+    lookups.table["cache.test"] = ["10.0.0.1"]
+    lookups.gate.clear()
+    for _ in range(3):
+        begin = time.monotonic()
+        with pytest.raises(TimeoutError):
+            addresses("cache.test", begin + 0.05)
+        assert time.monotonic() - begin < 5
+    assert lookups.asked == ["cache.test"]
+    lookups.gate.set()
+    assert addresses("cache.test", time.monotonic() + 5) == ["10.0.0.1"]
+
+
+def test_an_older_address_is_used_while_there_is_no_newer_one(lookups, monkeypatch):
+    monkeypatch.setattr(resolve, "_FRESH", 0.0)
+    monkeypatch.setattr(resolve, "_PATIENCE", 0.01)
+    lookups.table["cache.test"] = ["10.0.0.1"]
+    assert addresses("cache.test", time.monotonic() + 5) == ["10.0.0.1"]
+    del lookups.table["cache.test"]  # the answer is an error
+    assert addresses("cache.test", time.monotonic() + 5) == ["10.0.0.1"]
+    lookups.gate.clear()  # there is no answer
+    assert addresses("cache.test", time.monotonic() + 5) == ["10.0.0.1"]
+    with pytest.raises(OSError, match=r"no such name|no address"):
+        addresses("other.test", time.monotonic() + 0.05)
+
+
+def test_a_name_whose_look_up_hangs_is_a_miss_in_time(lookups):
+    lookups.gate.clear()
+    with RemoteCache("redis://cache.test:1", timeout=0.1) as cache:
+        begin = time.monotonic()
+        assert cache.get("key", "none") == "none"
+        assert time.monotonic() - begin < 5
+
+
+def test_a_cache_finds_its_server_by_name_at_the_second_of_two_addresses(lookups, server):
+    lookups.table["cache.test"] = ["127.0.0.9", "127.0.0.1"]  # the server is bound to the other one
+    with RemoteCache(f"redis://cache.test:{server.port}", prefix="named", timeout=5) as cache:
+        cache["key"] = 1
+        assert cache["key"] == 1
 
 
 def test_what_was_written_again_is_not_removed_after_a_failover():

@@ -147,6 +147,7 @@ class Backplane:
         while not self._stopped.is_set():
             left = audit_at - monotonic()
             if left > 0 and connection.can_read(left):
+                connection._sock.deadline = monotonic() + self._timeout
                 self._take(connection.read_response())
             elif left <= 0:
                 if not self._audit():

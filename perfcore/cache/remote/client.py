@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
+from perfcore.cache.remote.timed import timed
 from perfcore.cache.remote.topology import Address
 from perfcore.errors import ConfigError, MissingExtraError
 
@@ -102,6 +103,8 @@ class Connector:
         if "lib_name" in known and "driver_info" not in known:
             options["lib_name"] = None  # spares a new connection two round trips
             options["lib_version"] = None
+        if not asynchronous:  # there, a timeout around everything is the event loop's
+            maker = timed(maker)
         self._makers[asynchronous] = maker, options
         return self._makers[asynchronous]
 

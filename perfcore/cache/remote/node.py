@@ -15,8 +15,6 @@ __all__ = ["READONLY", "Exchange", "Node", "fatal"]
 
 #: Idle connections that are kept for each server; more are made when more threads ask at once.
 _IDLE: Final = 32
-#: Replies after which the time that is left is looked at again.
-_STRIDE: Final = 32
 #: What makes a replica answer reads instead of redirecting them.
 READONLY: Final = pack([(b"READONLY",)])
 _SHORTEST = 0.0005
@@ -123,9 +121,8 @@ class Node:
 
     def _read(self, connection: Any, count: int, deadline: float) -> list[Any]:
         refusal, read, replies = self._connector.errors, connection.read_response, []
-        for place in range(count):
-            if place % _STRIDE == 0:
-                connection._sock.settimeout(max(deadline - monotonic(), _SHORTEST))
+        connection._sock.deadline = deadline
+        for _ in range(count):
             try:
                 replies.append(read())
             except refusal as error:
@@ -156,7 +153,7 @@ class Node:
 
 
 def _send(connection: Any, data: bytes, deadline: float) -> None:
-    connection._sock.settimeout(max(deadline - monotonic(), _SHORTEST))
+    connection._sock.deadline = deadline
     connection.send_packed_command([data], check_health=False)
 
 

@@ -95,18 +95,23 @@ class Router:
 
     def discover(self, deadline: float) -> bool:
         """Ask the servers how they stand to each other; say whether that is known now."""
-        begun = self.failovers, self.known
-        with self._discovering:
-            if self.known and not begun[1]:
-                return True  # another thread has found out meanwhile
-            for address in self._to_ask():
-                node = self.node_at(address)
-                if self.known and not node.breaker.allows():
-                    continue
-                topology, replicas = self._ask(node, deadline)
-                if topology is not None:
-                    self._adopt(topology, replicas)
-                    return True
+        known, turn = self.known, self._discovering
+        if not turn.acquire(timeout=max(0.0, deadline - monotonic())):
+            return self.known  # whoever is at it has more time
+        try:
+            return (self.known and not known) or self._discover(deadline)  # perhaps found out meanwhile
+        finally:
+            turn.release()
+
+    def _discover(self, deadline: float) -> bool:
+        for address in self._to_ask():
+            node = self.node_at(address)
+            if self.known and not node.breaker.allows():
+                continue
+            topology, replicas = self._ask(node, deadline)
+            if topology is not None:
+                self._adopt(topology, replicas)
+                return True
         return False
 
     def _to_ask(self) -> list[Address]:
