@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from perfcore._version import __version__
 from perfcore.cli import alerts as alert_commands
 from perfcore.cli import cache as cache_commands
+from perfcore.cli import config as config_commands
 from perfcore.cli import remote as remote_commands
 from perfcore.cli._extra import typer
 from perfcore.cli.parse import parse
@@ -81,6 +82,7 @@ command(simulate)
 for _name, _commands, _help in (
     ("cache", cache_commands.COMMANDS, "Look into a cache directory and keep it in order."),
     (_REMOTE, remote_commands.COMMANDS, "Look into a remote cache (--url) and keep it in order."),
+    ("config", config_commands.COMMANDS, "Check a configuration, and say what it comes to."),
     ("alerts", alert_commands.COMMANDS, "Try rules before they are relied on."),
 ):
     _group = typer.Typer(no_args_is_help=True, help=_help)

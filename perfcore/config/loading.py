@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from perfcore._log import logger
+from perfcore.config.environment import read_environment
 from perfcore.config.fields import SETTINGS, from_msgspec, refusal
 from perfcore.config.files import read_file
 from perfcore.config.levels import LEVELS
@@ -62,8 +63,9 @@ def load(
 
     ``source`` is a mapping, the path of a ``.toml`` or ``.json`` file, or a :class:`PerformanceConfig` (which
     states every setting); ``options`` win over it. Among the spellings of one setting the more specific
-    wins; the environment variable ``PERFCORE_DISABLE`` (``cache,disk,…``) wins over everything. Raises
-    :exc:`ConfigError`, naming the path and what was expected there.
+    wins; environment variables (``PERFCORE_CACHING__MAX_MEMORY=64MB``) win over both, and
+    ``PERFCORE_DISABLE`` (``cache,disk,…``) over everything. Raises :exc:`ConfigError`, naming the path and
+    what was expected there.
 
     >>> loaded = load({"caching": {"layers": {"l1": {"size": "128MB"}}}}, optimization_level="aggressive")
     >>> loaded.config.caching.layers.memory.max_size
@@ -76,6 +78,8 @@ def load(
     stated: dict[str, Setting] = {}
     _take(stated, *_read_source(source))
     _take(stated, read(options))
+    for said, variable in read_environment(os.environ):
+        _take(stated, said, variable=variable)
     _fill_from_level(stated)
     _switch_off(stated)
     settings = {path: stated.get(path, Setting(item.default, "default")) for path, item in SETTINGS.items()}
@@ -97,14 +101,14 @@ def _read_source(source: object) -> tuple[Statements, str]:
         raise ConfigError(f"{path}: {error}") from error.__cause__
 
 
-def _take(stated: dict[str, Setting], said: Statements, place: str = "") -> None:
+def _take(stated: dict[str, Setting], said: Statements, place: str = "", variable: str | None = None) -> None:
     """Add what one source says to ``stated``; what was there before loses."""
     for path, statements in said.settings.items():
-        spellings = [statement.spelling + place for statement in statements]
+        spellings = [variable or statement.spelling + place for statement in statements]
         _state(stated, path, statements[0].value, *spellings)
     for section, spelling in said.sections.items():
         if section in MENTIONS:
-            stated.setdefault(MENTIONS[section], Setting(True, f"implied by {spelling}{place}"))
+            stated.setdefault(MENTIONS[section], Setting(True, f"implied by {variable or spelling + place}"))
 
 
 def _state(stated: dict[str, Setting], path: str, value: object, origin: str, *others: str) -> None:

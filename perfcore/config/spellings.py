@@ -16,7 +16,7 @@ from perfcore.config.fields import SETTINGS, refusal
 from perfcore.config.schema import Section
 from perfcore.errors import ConfigError
 
-__all__ = ["MENTIONS", "Statement", "Statements", "read"]
+__all__ = ["KNOWN", "MENTIONS", "NAMES", "Statement", "Statements", "read"]
 
 #: setting -> its other spellings: first those as good as the setting's own path, then less specific ones
 SPELLINGS: dict[str, list[list[str]]] = {
@@ -96,10 +96,10 @@ def _read_section(section: object, path: str, spelling: str, said: Statements) -
     tiers = _tiers(items, spelling) if path == LAYERS else {}
     for key, value in items.items():
         inner, written = _join(path, tiers.get(key, key)), _join(spelling, key)
-        if key not in _NAMES[path]:
+        if key not in NAMES[path]:
             raise _unknown(key, path, spelling)
-        if inner in _KNOWN:
-            setting, rank = _KNOWN[inner]
+        if inner in KNOWN:
+            setting, rank = KNOWN[inner]
             statement = Statement(SETTINGS[setting].read(value, written), written, rank)
             said.settings.setdefault(setting, []).append(statement)
         elif key in tiers:
@@ -138,7 +138,7 @@ def _tiers(layers: Mapping[str, object], spelling: str) -> dict[str, str]:
 
 
 def _unknown(key: str, path: str, spelling: str) -> ConfigError:
-    names = sorted(_NAMES[path])
+    names = sorted(NAMES[path])
     near = get_close_matches(key, names, n=2)
     hint = f"did you mean {_listed(near, ' or ')}?" if near else f"expected one of {_listed(names, ', ')}"
     return refusal(f"Object contains unknown field `{key:.80}`, {hint}", spelling)
@@ -179,5 +179,7 @@ def _names(paths: Iterable[str]) -> dict[str, set[str]]:
     return names
 
 
-_KNOWN = _known()
-_NAMES = _names([*_KNOWN, *(f"{LAYERS}.{level}" for level in LEVELS)])
+#: spelling -> the setting that it spells, and its rank
+KNOWN = _known()
+#: section, however it is spelled -> what may stand in it
+NAMES = _names([*KNOWN, *(f"{LAYERS}.{level}" for level in LEVELS)])
