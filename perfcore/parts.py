@@ -150,7 +150,11 @@ def _no_monitor() -> MetricsCollector:
 def _profiler(config: PerformanceConfig) -> PerformanceProfiler:
     from perfcore.monitor import PerformanceProfiler
 
-    return PerformanceProfiler(config.monitoring.sampling_rate)
+    if not config.monitoring.enable_tracing:
+        return PerformanceProfiler(config.monitoring.sampling_rate)
+    from perfcore.integrations.otel import SpanTracer
+
+    return PerformanceProfiler(config.monitoring.sampling_rate, tracer=SpanTracer())
 
 
 def _no_profiler() -> PerformanceProfiler:
@@ -219,7 +223,12 @@ PARTS = (
     Part("cache", lambda c: True, _cache, nothing, needs=("memory", "disk", "distributed")),
     Part("parser", lambda c: True, _parser, nothing),
     Part("workers", lambda c: c.workers.enabled, _workers, _no_workers),
-    Part("profiler", lambda c: c.monitoring.enable_profiling, _profiler, _no_profiler),
+    Part(
+        "profiler",
+        lambda c: c.monitoring.enable_profiling or c.monitoring.enable_tracing,
+        _profiler,
+        _no_profiler,
+    ),
     Part("alerts", _monitoring(lambda m: m.enable_alerts), _alerts, _no_alerts),
     Part(
         "monitor",
@@ -233,7 +242,6 @@ PARTS = (
 
 LATER = (
     Later("warmup", _caching(lambda c: c.policies.warmup == "predictive"), "caches fill as they are used"),
-    Later("tracing", lambda c: c.monitoring.enable_tracing),
     Later("precompilation", lambda c: c.optimization.enable_precompilation),
     Later("no tree shaking", lambda c: not c.optimization.enable_tree_shaking, "only what is used is loaded"),
 )

@@ -344,7 +344,7 @@ def test_what_is_configured_and_not_there_yet_is_said_plainly_and_logged_once(ca
             with PerformanceManager(example) as manager:
                 status = manager.status()
     missing = {name: part.detail for name, part in status.parts.items() if part.state == "unavailable"}
-    assert " ".join(sorted(missing)) == ("precompilation tracing warmup")
+    assert " ".join(sorted(missing)) == ("precompilation warmup")
     assert (
         missing["warmup"] == f"not available in perfcore {perfcore.__version__}; caches fill as they are used"
     )

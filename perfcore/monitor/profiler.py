@@ -7,16 +7,18 @@ import time
 from asyncio import _get_running_loop
 from collections import deque
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
 from heapq import heappush, heappushpop
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from threading import Lock
 from types import CoroutineType, TracebackType
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Literal, NamedTuple, ParamSpec, TypeVar
 from weakref import WeakSet
 
 from perfcore.monitor.profiles import Profile, ProfileFilter
 from perfcore.monitor.recording import Recording, current, steps
 from perfcore.monitor.sampling import Gate
+from perfcore.monitor.tracing import GuardedTracer, Tracer
 from perfcore.monitor.wrapping import wrapped
 
 __all__ = ["PerformanceProfiler", "ProfilerStats"]
@@ -42,8 +44,9 @@ class PerformanceProfiler:
     """Profiles calls, functions and blocks, of which it samples the share ``sampling_rate``.
 
     A profile has wall and CPU time, memory, I/O, phases and cache operations of one call, its status and how
-    many calls it stands for. The last ``capacity`` are kept, and besides the 32 slowest of all. It never
-    changes what a call returns or raises.
+    many calls it stands for. The last ``capacity`` are kept, and besides the 32 slowest of all. A ``tracer``
+    (:class:`.SpanTracer`) is told of sampled calls while they run. It never changes what a call returns or
+    raises.
 
     >>> profiler = PerformanceProfiler(sampling_rate=1.0)
     >>> profiler.profile("total", sum, [1, 2, 3])
@@ -59,10 +62,13 @@ class PerformanceProfiler:
     [('shutdown', []), ('load', ['parse']), ('total', [])]
     """
 
-    def __init__(self, sampling_rate: float = 0.1, *, capacity: int = 1000) -> None:
+    def __init__(
+        self, sampling_rate: float = 0.1, *, capacity: int = 1000, tracer: Tracer | None = None
+    ) -> None:
         if capacity < 1:
             raise ValueError(f"capacity must be at least 1, got {capacity!r}")
         self._rate = float(sampling_rate)
+        self._tracer = None if tracer is None else GuardedTracer(tracer)
         self._gate = Gate(self._rate)
         self._gates: WeakSet[Gate] = WeakSet()
         self._kept: deque[Profile] = deque(maxlen=capacity)
@@ -112,10 +118,32 @@ class PerformanceProfiler:
         recording = current()
         return _NOTHING if recording is None else _PhaseBlock(recording, name)
 
+    def carried(self, fn: Callable[P, R], /) -> Callable[P, R]:
+        """Return ``fn`` to be called in other threads as part of the call that this is called in.
+
+        Tasks and ``asyncio.to_thread`` do that by themselves; threads, also those of executors, begin with
+        nothing.
+
+        >>> from concurrent.futures import ThreadPoolExecutor
+        >>> profiler = PerformanceProfiler(1.0)
+        >>> with profiler.span("request"), ThreadPoolExecutor() as pool:
+        ...     pool.submit(profiler.carried(profiler.profile), "load", len, "abc").result()
+        3
+        >>> request, load = sorted(profiler.get_profiles(), key=lambda profile: profile.start_ns)
+        >>> load.parent == request.id
+        True
+        """
+        here = copy_context()
+
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            return here.copy().run(fn, *args, **kwargs)  # a context is in one thread at a time
+
+        return call
+
     def _perhaps(self, gate: Gate, name: str, fn: Callable[..., R], args: Any, kwargs: Any) -> R:
         if not gate.sampled():
             return fn(*args, **kwargs)
-        recording = Recording(name, gate.weight)
+        recording = Recording(name, gate.weight, "call", self._tracer)
         try:
             result = fn(*args, **kwargs)
         except BaseException as error:
@@ -128,7 +156,7 @@ class PerformanceProfiler:
         return result
 
     async def _awaited(self, name: str, weight: float, awaited: Coroutine[Any, Any, Any]) -> Any:
-        recording = Recording(name, weight, "awaited")
+        recording = Recording(name, weight, "awaited", self._tracer)
         try:
             result = await steps(recording, awaited)
         except BaseException as error:
@@ -213,10 +241,13 @@ class _Span:
     def __init__(self, profiler: PerformanceProfiler, name: str) -> None:
         self._profiler, self._name = profiler, name
 
+    def _record(self, kind: Literal["call", "block"]) -> None:
+        profiler = self._profiler
+        self._recording = Recording(self._name, profiler._gate.weight, kind, profiler._tracer)
+
     def __enter__(self) -> None:
         # a block on an event loop may await, and the thread then does others' work
-        kind = "call" if _get_running_loop() is None else "block"
-        self._recording = Recording(self._name, self._profiler._gate.weight, kind)  # type: ignore[arg-type]
+        self._record("call" if _get_running_loop() is None else "block")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -224,7 +255,7 @@ class _Span:
         self._profiler._keep(self._recording, error)
 
     async def __aenter__(self) -> None:
-        self._recording = Recording(self._name, self._profiler._gate.weight, "block")
+        self._record("block")
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -239,10 +270,13 @@ class _PhaseBlock:
         self._recording, self._name = recording, name
 
     def __enter__(self) -> None:
+        self._span = self._recording.begin_phase(self._name)
         self._begun = time.perf_counter_ns()
 
-    def __exit__(self, *error: object) -> None:
-        self._recording.add_phase(self._name, self._begun)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._recording.add_phase(self._name, self._begun, self._span, error)
 
 
 def _mark(function: Any) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from perfcore.metrics.instrument import unwatch, watch
 from perfcore.monitor.meters import Work, rss, work
 from perfcore.monitor.profiles import Phase, Profile
+from perfcore.monitor.tracing import GuardedTracer
 
 __all__ = ["Recording", "current", "steps"]
 
@@ -50,7 +51,9 @@ class Recording:
         "_observer",
         "_parent",
         "_rss",
+        "_span",
         "_token",
+        "_tracer",
         "_wall",
         "_work",
         "cost",
@@ -63,7 +66,13 @@ class Recording:
         "weight",
     )  # fmt: skip
 
-    def __init__(self, name: str, weight: float, kind: Literal["call", "awaited", "block"] = "call") -> None:
+    def __init__(
+        self,
+        name: str,
+        weight: float,
+        kind: Literal["call", "awaited", "block"] = "call",
+        tracer: GuardedTracer | None = None,
+    ) -> None:
         begun = time.perf_counter_ns()
         number = next(_numbers)
         self.id, self.name, self.weight = f"{os.getpid():x}-{number:x}", name, weight
@@ -74,7 +83,8 @@ class Recording:
         self.tally: Counter[str] = Counter.__new__(Counter)  # its __init__ is slow, and adds nothing
         self._observer = watch(self.tally)
         self._token = _current.set(self)
-        self._kind = kind
+        self._kind, self._tracer = kind, tracer
+        self._span = None if tracer is None else tracer.begin(name)
         self._blocks = None if number % _ALLOCATIONS else sys.getallocatedblocks()
         self._rss = rss()
         self._work = _NOTHING
@@ -98,8 +108,16 @@ class Recording:
             written + written_now - written_then,
         )
 
-    def add_phase(self, name: str, begun_ns: int) -> None:
+    def begin_phase(self, name: str) -> Any:
+        """Return the tracer's span of a phase that begins, if there is one."""
+        if self._tracer is None or len(self.phases) >= _MOST_PHASES:
+            return None
+        return self._tracer.begin(name)
+
+    def add_phase(self, name: str, begun_ns: int, span: Any, error: BaseException | None) -> None:
         """Keep a phase that ends now; the first thousand."""
+        if self._tracer is not None:
+            self._tracer.end(span, None, error)
         if len(self.phases) < _MOST_PHASES and not self.ended:
             now = time.perf_counter_ns()
             self.phases.append(Phase(name, (begun_ns - self.start_ns) / 1e9, (now - begun_ns) / 1e9))
@@ -112,7 +130,7 @@ class Recording:
         cpu, read, written = self._work if self._kind != "block" else (None, None, None)
         memory = rss() - self._rss
         blocks = None if self._blocks is None else sys.getallocatedblocks() - self._blocks
-        self.abandon()
+        self._leave()
         profile = Profile(
             id=self.id,
             name=self.name,
@@ -133,10 +151,18 @@ class Recording:
             phases=tuple(self.phases),
             operations=dict(self.tally),
         )
+        if self._tracer is not None:
+            self._tracer.end(self._span, profile, error)
         self.cost += time.perf_counter_ns() - end
         return profile
 
     def abandon(self) -> None:
+        """Forget it: there was no call to be profiled."""
+        self._leave()
+        if self._tracer is not None:
+            self._tracer.drop(self._span)
+
+    def _leave(self) -> None:
         """Leave the context as it was."""
         self.ended = True
         try:
