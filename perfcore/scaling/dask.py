@@ -1,0 +1,353 @@
+"""A Dask cluster as a backend: local processes, SSH, an address, or any cluster object of Dask."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
+from uuid import uuid4
+
+from perfcore._log import logger
+from perfcore.errors import MissingExtraError
+from perfcore.scaling import checks, cluster, private, versions
+from perfcore.scaling.backend import Backend, BackendStats, ClusterNode, Priority
+from perfcore.scaling.errors import ScalingError, SchedulerLostError
+from perfcore.scaling.tasks import ClusterTask, Tasks
+from perfcore.units import parse_size
+from perfcore.workers.packing import call as make_call
+from perfcore.workers.packing import pack
+
+if TYPE_CHECKING:
+    from perfcore.monitor import PerformanceMetrics
+
+__all__ = ["DaskBackend"]
+
+T = TypeVar("T")
+
+log = logger("scaling")
+
+_PRIORITIES: dict[Any, int] = {"high": 10, "normal": 0, "low": -10}
+
+
+class DaskBackend:
+    """Runs calls on a Dask cluster (extra ``dask``), whose workers are the nodes.
+
+    * ``where``: the address of a scheduler, or a cluster object of Dask (``SSHCluster``, ``KubeCluster``, any
+      ``SpecCluster``), which stays the caller's to close. :meth:`local` starts one on this machine.
+    * ``timeout``: seconds in which a scheduler that is lost, or never was there, is an error.
+    * ``fallback``: True, or a backend: what becomes of tasks, pending and new, when the scheduler is lost.
+      They are run there, also those that the cluster may have begun. Without one they raise.
+    * ``max_result``: bytes that a task may return.
+    * ``max_nodes``: how many nodes there may be; None leaves that to the cluster.
+
+    Nodes need the same perfcore, Python and distributed as this process. A call is sent by value where it
+    cannot be imported there. Dask takes some 10 ms for a task: send it work of 100 ms and more.
+
+    Raises MissingExtraError without distributed, SchedulerLostError when no scheduler answers,
+    VersionMismatchError for a cluster of other versions.
+    """
+
+    def __init__(
+        self,
+        where: Any,
+        *,
+        timeout: float = 30.0,
+        fallback: bool | Backend = False,
+        max_result: int | str = "256MB",
+        max_nodes: int | None = None,
+    ) -> None:
+        checks.address(where)
+        self._timeout = checks.positive("timeout", timeout)
+        self._max_result = parse_size(max_result)
+        self.max_nodes = None if max_nodes is None else checks.nodes("max_nodes", max_nodes)
+        self._fallback = fallback if fallback not in (True, False) else None
+        self._may_fall_back = bool(fallback)
+        self._lock = Lock()
+        self._closing = Event()
+        self._out = ""  #: why the scheduler is taken to be lost
+        self._tasks = Tasks(self._lose)
+        self.rerun = self.local_runs = self.moved = 0
+        self._owned: Any = None
+        self.where = where if isinstance(where, str) else getattr(where, "scheduler_address", str(where))
+        self._cluster = None if isinstance(where, str) else where
+        self._client: Any = None
+        try:
+            self._client = self._connect(where)
+        except SchedulerLostError as error:
+            if not self._may_fall_back:
+                raise
+            log.warning("%s: tasks run in this process", error)
+        else:
+            Thread(target=self._watch, name="perfcore-scaling-watch", daemon=True).start()
+
+    @classmethod
+    def local(
+        cls, n_workers: int = 2, *, threads: int = 1, options: dict[str, Any] | None = None, **own: Any
+    ) -> Self:
+        """Start a cluster of ``n_workers`` processes on this machine, which is closed with the backend.
+
+        ``options`` go to Dask's ``LocalCluster``, the rest to the backend. A program that does this at its
+        top level needs ``if __name__ == "__main__":``, as with :mod:`multiprocessing`.
+        """
+        started = cluster.start_local(checks.nodes("n_workers", n_workers), threads, options or {})
+        try:
+            backend = cls(started, **own)
+        except BaseException:
+            started.close()
+            raise
+        backend._owned = started
+        return backend
+
+    @classmethod
+    def ssh(cls, hosts: list[str], *, options: dict[str, Any] | None = None, **own: Any) -> Self:
+        """Start a scheduler on the first host and a worker on each other one, over SSH (needs asyncssh)."""
+        started = cluster.start_ssh(hosts, options or {})
+        try:
+            backend = cls(started, **own)
+        except BaseException:
+            started.close()
+            raise
+        backend._owned = started
+        return backend
+
+    # --- tasks ----------------------------------------------------------------------------------------------
+
+    def submit(
+        self, fn: Callable[..., T], /, *args: Any, priority: Priority = "normal", **kwargs: Any
+    ) -> Future[T]:
+        """Run ``fn(*args, **kwargs)`` on some node and return its future.
+
+        It may run twice when the node that runs it dies. Raises UnpicklableError, which names the part that
+        cannot be sent, and SchedulerLostError.
+        """
+        level = checks.priority(priority, _PRIORITIES)
+        packed = pack(fn, args, kwargs)
+        reason = self._unusable()
+        if reason:
+            if not self._may_fall_back:
+                raise SchedulerLostError(f"the scheduler at {self.where} cannot be used: {reason}")
+            with self._lock:
+                self.local_runs += 1
+            return self._other().submit(fn, *args, priority=priority, **kwargs)
+        name = getattr(fn, "__name__", type(fn).__name__).strip("<>")
+        key = f"{name}-{uuid4().hex}"  # Dask learns how long tasks of one name take
+        task: ClusterTask[T] = ClusterTask(
+            key, self._tasks, (fn, args, kwargs, priority) if self._may_fall_back else None
+        )
+        remote = self._client.submit(
+            make_call, packed, self._max_result, key=key, pure=False, priority=level
+        )
+        self._tasks.add(task, remote)
+        return task
+
+    @property
+    def slots(self) -> int:
+        """How many tasks can run at once now; at least 1."""
+        if self._unusable():
+            return self._other().slots if self._may_fall_back else 1
+        return max(1, int(self._ask(self._client.scheduler.identity, n_workers=0)["total_threads"]))
+
+    def stats(self) -> BackendStats:
+        """Return the counts so far."""
+        tasks, pending = self._tasks, len(self._tasks)
+        slots = self._seen_slots
+        return BackendStats(
+            *(tasks.submitted, tasks.completed, tasks.failed, tasks.cancelled),
+            *(self.rerun, self.local_runs, self.moved),
+            active=min(pending, slots),
+            queued=max(0, pending - slots),
+        )
+
+    # --- nodes ----------------------------------------------------------------------------------------------
+
+    def nodes(self) -> list[ClusterNode]:
+        """Return the workers that the scheduler knows, by name; raises SchedulerLostError."""
+        return sorted(self._look()[1], key=lambda node: (len(node.name), node.name))
+
+    def measure(self, metrics: PerformanceMetrics) -> PerformanceMetrics:
+        """Return ``metrics`` with processors, memory and queue of the cluster in place of this machine's.
+
+        What some worker has not reported is None, and so is all of it when the scheduler does not answer.
+        """
+        try:
+            queued, nodes = self._look()
+        except ScalingError:
+            queued, nodes = None, []
+        return cluster.overlay(metrics, queued, nodes)
+
+    def add_nodes(self, target: int, timeout: float) -> None:
+        """Bring the number of workers up to ``target``.
+
+        Raises CapacityError when there may not be so many, the cluster has no way to start some, or they are
+        not there after ``timeout`` seconds; what has not come by then is called off.
+        """
+        self._require()
+        limit = self.max_nodes
+        cluster.allow(target, limit, self._cluster, self.where)
+        self._ask(cluster.grow, self._client, self._cluster, target, timeout, patience=timeout + self._timeout)
+
+    def remove_nodes(self, names: Iterable[str], timeout: float, force: bool = False) -> None:
+        """Let workers end what they run, move their results, and end them; see :mod:`.drain`.
+
+        Raises DrainError after ``timeout`` seconds, when they are put back to work, unless ``force`` ends
+        them all the same (what they run is then run again). KeyError for a name that no worker has.
+        """
+        from perfcore.scaling.drain import drain
+
+        self._require()
+        found = self._ask(cluster.addresses, self._client, list(names))
+        self._ask(
+            drain, self._client, self._cluster, found, timeout, force=force, patience=timeout + 2 * self._timeout
+        )
+
+    def redistribute(self, above: float, below: float) -> int:
+        """Ask busy workers to give waiting tasks to idle ones; returns how many were asked for."""
+        self._require()
+        moved = int(self._ask(self._client.run_on_scheduler, private.redistribution(above, below)))
+        with self._lock:
+            self.moved += moved
+        return moved
+
+    def adapt(self, scaler: Any) -> Callable[[], None]:
+        """Let an auto-scaler decide on the cluster's own loop, through Dask's ``Adaptive``; return its end."""
+        from perfcore.scaling.adaptive import attach
+
+        self._require()
+        return attach(self._client, self._cluster, scaler)
+
+    @property
+    def adapts(self) -> bool:
+        """Whether there is a cluster object that :meth:`adapt` can attach to."""
+        return hasattr(self._cluster, "adapt") and not self._unusable()
+
+    # --- the connection -------------------------------------------------------------------------------------
+
+    def _connect(self, where: Any) -> Any:
+        try:
+            import distributed
+        except ImportError:
+            raise MissingExtraError("distributed", "dask") from None
+        versions.note_untested(distributed.__version__)
+        with warnings.catch_warnings():  # versions are compared below, and refused where they matter
+            warnings.simplefilter("ignore")
+            try:
+                client = distributed.Client(where, timeout=self._timeout, set_as_default=False)
+            except (OSError, TimeoutError) as error:
+                raise SchedulerLostError(
+                    f"no scheduler answers at {self.where} within {self._timeout:g} s"
+                ) from error
+        try:
+            versions.check(client.get_versions(packages=["perfcore"]))
+            client.subscribe_topic("all", self._hear)
+            self._seen_slots = sum(client.nthreads().values())
+        except BaseException:
+            client.close(timeout=self._timeout)
+            raise
+        return client
+
+    _seen_slots = 1
+
+    def _look(self) -> tuple[int, list[ClusterNode]]:
+        self._require()
+        queued, workers = self._ask(self._client.run_on_scheduler, private.snapshot())
+        nodes = [cluster.node(*worker) for worker in workers]
+        self._seen_slots = sum(node.slots for node in nodes)
+        return queued + sum(node.waiting for node in nodes), nodes
+
+    def _ask(self, what: Callable[..., Any], *args: Any, patience: float | None = None, **kwargs: Any) -> Any:
+        """Run a coroutine of the scheduler or of ours on the client's loop and return what it returns."""
+        try:
+            return self._client.sync(what, *args, callback_timeout=patience or self._timeout, **kwargs)
+        except ScalingError:
+            raise
+        except (OSError, TimeoutError, RuntimeError) as error:
+            raise SchedulerLostError(
+                f"the scheduler at {self.where} does not answer within {patience or self._timeout:g} s: {error}"
+            ) from error
+
+    def _require(self) -> None:
+        reason = self._unusable()
+        if reason:
+            raise SchedulerLostError(f"the scheduler at {self.where} cannot be used: {reason}")
+
+    def _unusable(self) -> str:
+        """Return why the cluster cannot take tasks now, or an empty string."""
+        if self._closing.is_set():
+            return "the backend is closed"
+        client = self._client
+        if client is None:
+            return "it never answered"
+        return self._out or ("" if client.status == "running" else "its connection was lost")
+
+    def _watch(self) -> None:
+        """Notice a scheduler that has gone silent; one that closes its connection Dask notices itself."""
+        client = self._client
+        while not self._closing.wait(self._timeout / 4):
+            if client.status != "running" or not (len(self._tasks) or self._out):
+                continue
+            try:
+                client.sync(client.scheduler.identity, n_workers=0, callback_timeout=self._timeout / 2)
+                self._out = ""
+            except Exception:
+                self._out = "it does not answer"
+                self._lose(self._out)
+
+    def _lose(self, reason: str) -> None:
+        """End all tasks, or make them here."""
+        tasks = self._tasks.take_all()
+        if not tasks:
+            return
+        log.warning("the scheduler at %s is lost, with %d tasks: %s", self.where, len(tasks), reason)
+        if self._may_fall_back and not self._closing.is_set():
+            cluster.run_here(tasks, self._other())
+            with self._lock:
+                self.local_runs += len(tasks)
+            return
+        for task in tasks:
+            task.set_exception(SchedulerLostError(f"the scheduler at {self.where} was lost: {reason}"))
+
+    def _other(self) -> Backend:
+        with self._lock:
+            if self._fallback is None:
+                from perfcore.scaling.local import LocalBackend
+
+                self._fallback = self._own_fallback = LocalBackend()
+            assert not isinstance(self._fallback, bool)
+            return self._fallback
+
+    _own_fallback: Backend | None = None
+
+    async def _hear(self, event: tuple[float, Any]) -> None:
+        """Count what has to be run again when a worker goes."""
+        again = cluster.to_run_again(event[1])
+        if again:
+            mine = sum(key in self._tasks for key in again)
+            self.rerun += mine
+            if mine:
+                log.warning("a worker was lost: %d tasks run again", mine)
+
+    def close(self) -> None:
+        """End the connection, and the cluster if this backend started it; pending tasks raise."""
+        with self._lock:
+            if self._closing.is_set():
+                return
+            self._closing.set()
+        self._lose("the backend was closed")
+        self._tasks.stop()
+        cluster.end(self._client, self._owned, self._timeout)
+        if self._own_fallback is not None:
+            self._own_fallback.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        state: Literal["closed", "lost", "connected"] = "connected"
+        if self._unusable():
+            state = "closed" if self._closing.is_set() else "lost"
+        return f"<DaskBackend {self.where}: {state}, {len(self._tasks)} tasks>"
