@@ -61,7 +61,7 @@ prove: dev proofs  ## the properties and models, twenty times as long as in `mak
 	@$(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" PLAIN=1 OPTIMIZE=-O3 BUILD=../../build/c-tests-O3 stress
 	@$(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" TSAN=1 BUILD=../../build/c-tests-tsan stress
 	PERFCORE_PROOFS=demanded PERFCORE_EFFORT=20 $(PYTEST) tests/native tests/config tests/cache tests/functions \
-	    tests/parsing tests/metrics tests/proofs --timeout 7200
+	    tests/parsing tests/metrics tests/proofs tests/scaling --timeout 7200
 
 chaos: dev servers  ## processes killed 200 times, files damaged ten thousand times, servers at fault, with a table
 	PERFCORE_KILLS=200 PERFCORE_MUTATIONS=10000 $(PYTEST) tests/cache tests/parsing/test_parallel.py --timeout 7200

@@ -23,6 +23,9 @@ HEAVY = {
     "rich",
     "typer",
     "platformdirs",
+    "dask",
+    "distributed",
+    "loky",
 }
 
 LOOK_AROUND = """
@@ -68,7 +71,7 @@ def test_importing_perfcore_starts_no_thread_and_leaves_no_file_open():
     assert after["descriptors"] == before["descriptors"]
 
 
-@pytest.mark.parametrize("room", ["cache", "config", "memory", "parsing"])
+@pytest.mark.parametrize("room", ["cache", "config", "memory", "parsing", "scaling"])
 def test_importing_a_room_loads_no_backend(room):
     assert not loaded(f"import perfcore.{room}") & HEAVY
 

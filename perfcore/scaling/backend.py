@@ -1,4 +1,4 @@
-"""What a backend is to the rest of scaling: something that runs calls on nodes, and whose nodes can change."""
+"""What a backend is to the rest of scaling: it runs calls on nodes, and its nodes can change."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class LoadBalancer:
             if not self._nodes:
                 raise CapacityError("there is no node to route to")
             node = min(self._nodes.values(), key=lambda node: self._requests[node.name] / node.slots)
-            self._nodes[node.name] = self._nodes.pop(node.name)  # to the end: the last of its equals next time
+            self._nodes[node.name] = self._nodes.pop(node.name)  # to the end: its equals come first now
             self._requests[node.name] += 1
         try:
             yield node

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from importlib.util import find_spec
 from inspect import isawaitable
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from perfcore._log import logger
 from perfcore.errors import MissingExtraError
 from perfcore.scaling.backend import Backend, ClusterNode
 from perfcore.scaling.checks import nodes as checked
+from perfcore.scaling.connection import distributed
 from perfcore.scaling.errors import CapacityError
 from perfcore.scaling.tasks import ClusterTask
 
@@ -44,13 +46,9 @@ _POLL = 0.05
 
 
 def start_local(n_workers: int, threads: int, options: Mapping[str, Any]) -> Any:
-    """Start processes on this machine, reachable from it alone, without a dashboard."""
-    try:
-        from distributed import LocalCluster
-    except ImportError:
-        raise MissingExtraError("distributed", "dask") from None
-    own = {"host": "127.0.0.1", "dashboard_address": None, "processes": True}
-    return LocalCluster(
+    """Start processes on this machine, reachable from it alone, on ports that are free."""
+    own = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "processes": True}
+    return distributed().LocalCluster(
         n_workers=n_workers, threads_per_worker=checked("threads", threads), **{**own, **options}
     )
 
@@ -59,20 +57,19 @@ def start_ssh(hosts: list[str], options: Mapping[str, Any]) -> Any:
     """Start a scheduler on the first host and workers on the others."""
     if len(hosts) < 2:
         raise ValueError(f"Expected a host for the scheduler and one for workers, got {hosts!r} - at `hosts`")
-    try:
-        import asyncssh  # noqa: F401
-        from distributed import SSHCluster
-    except ImportError as error:
-        raise MissingExtraError(error.name or "asyncssh", "dask") from None
-    return SSHCluster(hosts, **options)
+    if find_spec("asyncssh") is None:
+        raise MissingExtraError("asyncssh", "ssh")
+    return distributed().SSHCluster(hosts, **options)
 
 
-def end(client: Any, owned: Any, timeout: float) -> None:
-    """Close the connection and the cluster that was started for it, however far gone they are."""
-    for closable in (client, owned):
-        if closable is not None:
-            with suppress(OSError, TimeoutError, RuntimeError):
-                closable.close(timeout=timeout)
+def end(closable: Any, timeout: float) -> None:
+    """Close a client or a cluster, however far gone it is."""
+    if closable is None:
+        return
+    with suppress(OSError, TimeoutError, RuntimeError):
+        if getattr(closable, "status", "") == "running" and hasattr(closable, "unsubscribe_topic"):
+            closable.unsubscribe_topic("all")
+        closable.close(timeout=timeout)
 
 
 # --- nodes --------------------------------------------------------------------------------------------------

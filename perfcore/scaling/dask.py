@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from threading import Event, Lock, Thread
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from uuid import uuid4
 
 from perfcore._log import logger
-from perfcore.errors import MissingExtraError
-from perfcore.scaling import checks, cluster, private, versions
+from perfcore.scaling import checks, cluster, private
 from perfcore.scaling.backend import Backend, BackendStats, ClusterNode, Priority
+from perfcore.scaling.connection import Connection
 from perfcore.scaling.errors import ScalingError, SchedulerLostError
 from perfcore.scaling.tasks import ClusterTask, Tasks
 from perfcore.units import parse_size
@@ -65,22 +64,20 @@ class DaskBackend:
         self._fallback = fallback if fallback not in (True, False) else None
         self._may_fall_back = bool(fallback)
         self._lock = Lock()
-        self._closing = Event()
-        self._out = ""  #: why the scheduler is taken to be lost
+        self._closed = ""
+        self._seen_slots = 1
         self._tasks = Tasks(self._lose)
         self.rerun = self.local_runs = self.moved = 0
         self._owned: Any = None
         self.where = where if isinstance(where, str) else getattr(where, "scheduler_address", str(where))
         self._cluster = None if isinstance(where, str) else where
-        self._client: Any = None
+        self._connection: Connection | None = None
         try:
-            self._client = self._connect(where)
+            self._connection = Connection(where, self.where, self._timeout, self._lose, self._hear)
         except SchedulerLostError as error:
             if not self._may_fall_back:
                 raise
             log.warning("%s: tasks run in this process", error)
-        else:
-            Thread(target=self._watch, name="perfcore-scaling-watch", daemon=True).start()
 
     @classmethod
     def local(
@@ -102,7 +99,7 @@ class DaskBackend:
 
     @classmethod
     def ssh(cls, hosts: list[str], *, options: dict[str, Any] | None = None, **own: Any) -> Self:
-        """Start a scheduler on the first host and a worker on each other one, over SSH (needs asyncssh)."""
+        """Start a scheduler on the first host and a worker on each other one, over SSH (extra ``ssh``)."""
         started = cluster.start_ssh(hosts, options or {})
         try:
             backend = cls(started, **own)
@@ -136,9 +133,7 @@ class DaskBackend:
         task: ClusterTask[T] = ClusterTask(
             key, self._tasks, (fn, args, kwargs, priority) if self._may_fall_back else None
         )
-        remote = self._client.submit(
-            make_call, packed, self._max_result, key=key, pure=False, priority=level
-        )
+        remote = self._client.submit(make_call, packed, self._max_result, key=key, pure=False, priority=level)
         self._tasks.add(task, remote)
         return task
 
@@ -183,10 +178,11 @@ class DaskBackend:
         Raises CapacityError when there may not be so many, the cluster has no way to start some, or they are
         not there after ``timeout`` seconds; what has not come by then is called off.
         """
-        self._require()
         limit = self.max_nodes
         cluster.allow(target, limit, self._cluster, self.where)
-        self._ask(cluster.grow, self._client, self._cluster, target, timeout, patience=timeout + self._timeout)
+        self._ask(
+            cluster.grow, self._client, self._cluster, target, timeout, patience=timeout + self._timeout
+        )
 
     def remove_nodes(self, names: Iterable[str], timeout: float, force: bool = False) -> None:
         """Let workers end what they run, move their results, and end them; see :mod:`.drain`.
@@ -196,103 +192,38 @@ class DaskBackend:
         """
         from perfcore.scaling.drain import drain
 
-        self._require()
         found = self._ask(cluster.addresses, self._client, list(names))
-        self._ask(
-            drain, self._client, self._cluster, found, timeout, force=force, patience=timeout + 2 * self._timeout
-        )
+        patience = timeout + self._timeout
+        self._ask(drain, self._client, self._cluster, found, timeout, force=force, patience=patience)
 
     def redistribute(self, above: float, below: float) -> int:
         """Ask busy workers to give waiting tasks to idle ones; returns how many were asked for."""
-        self._require()
         moved = int(self._ask(self._client.run_on_scheduler, private.redistribution(above, below)))
         with self._lock:
             self.moved += moved
         return moved
 
-    def adapt(self, scaler: Any) -> Callable[[], None]:
-        """Let an auto-scaler decide on the cluster's own loop, through Dask's ``Adaptive``; return its end."""
-        from perfcore.scaling.adaptive import attach
-
-        self._require()
-        return attach(self._client, self._cluster, scaler)
-
-    @property
-    def adapts(self) -> bool:
-        """Whether there is a cluster object that :meth:`adapt` can attach to."""
-        return hasattr(self._cluster, "adapt") and not self._unusable()
-
-    # --- the connection -------------------------------------------------------------------------------------
-
-    def _connect(self, where: Any) -> Any:
-        try:
-            import distributed
-        except ImportError:
-            raise MissingExtraError("distributed", "dask") from None
-        versions.note_untested(distributed.__version__)
-        with warnings.catch_warnings():  # versions are compared below, and refused where they matter
-            warnings.simplefilter("ignore")
-            try:
-                client = distributed.Client(where, timeout=self._timeout, set_as_default=False)
-            except (OSError, TimeoutError) as error:
-                raise SchedulerLostError(
-                    f"no scheduler answers at {self.where} within {self._timeout:g} s"
-                ) from error
-        try:
-            versions.check(client.get_versions(packages=["perfcore"]))
-            client.subscribe_topic("all", self._hear)
-            self._seen_slots = sum(client.nthreads().values())
-        except BaseException:
-            client.close(timeout=self._timeout)
-            raise
-        return client
-
-    _seen_slots = 1
+    # --- losing the scheduler -------------------------------------------------------------------------------
 
     def _look(self) -> tuple[int, list[ClusterNode]]:
-        self._require()
         queued, workers = self._ask(self._client.run_on_scheduler, private.snapshot())
         nodes = [cluster.node(*worker) for worker in workers]
         self._seen_slots = sum(node.slots for node in nodes)
         return queued + sum(node.waiting for node in nodes), nodes
 
-    def _ask(self, what: Callable[..., Any], *args: Any, patience: float | None = None, **kwargs: Any) -> Any:
-        """Run a coroutine of the scheduler or of ours on the client's loop and return what it returns."""
-        try:
-            return self._client.sync(what, *args, callback_timeout=patience or self._timeout, **kwargs)
-        except ScalingError:
-            raise
-        except (OSError, TimeoutError, RuntimeError) as error:
-            raise SchedulerLostError(
-                f"the scheduler at {self.where} does not answer within {patience or self._timeout:g} s: {error}"
-            ) from error
+    @property
+    def _client(self) -> Any:
+        if self._connection is None:
+            raise SchedulerLostError(f"the scheduler at {self.where} cannot be used: it never answered")
+        return self._connection.client
 
-    def _require(self) -> None:
-        reason = self._unusable()
-        if reason:
-            raise SchedulerLostError(f"the scheduler at {self.where} cannot be used: {reason}")
+    def _ask(self, what: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        assert self._connection is not None
+        return self._connection.ask(what, *args, **options)
 
     def _unusable(self) -> str:
         """Return why the cluster cannot take tasks now, or an empty string."""
-        if self._closing.is_set():
-            return "the backend is closed"
-        client = self._client
-        if client is None:
-            return "it never answered"
-        return self._out or ("" if client.status == "running" else "its connection was lost")
-
-    def _watch(self) -> None:
-        """Notice a scheduler that has gone silent; one that closes its connection Dask notices itself."""
-        client = self._client
-        while not self._closing.wait(self._timeout / 4):
-            if client.status != "running" or not (len(self._tasks) or self._out):
-                continue
-            try:
-                client.sync(client.scheduler.identity, n_workers=0, callback_timeout=self._timeout / 2)
-                self._out = ""
-            except Exception:
-                self._out = "it does not answer"
-                self._lose(self._out)
+        return self._closed or ("it never answered" if self._connection is None else self._connection.why())
 
     def _lose(self, reason: str) -> None:
         """End all tasks, or make them here."""
@@ -300,7 +231,7 @@ class DaskBackend:
         if not tasks:
             return
         log.warning("the scheduler at %s is lost, with %d tasks: %s", self.where, len(tasks), reason)
-        if self._may_fall_back and not self._closing.is_set():
+        if self._may_fall_back and not self._closed:
             cluster.run_here(tasks, self._other())
             with self._lock:
                 self.local_runs += len(tasks)
@@ -331,12 +262,15 @@ class DaskBackend:
     def close(self) -> None:
         """End the connection, and the cluster if this backend started it; pending tasks raise."""
         with self._lock:
-            if self._closing.is_set():
+            if self._closed:
                 return
-            self._closing.set()
-        self._lose("the backend was closed")
+            self._closed = "the backend is closed"
+        self._lose(self._closed)
         self._tasks.stop()
-        cluster.end(self._client, self._owned, self._timeout)
+        if self._connection is not None:
+            self._connection.close()
+            cluster.end(self._connection.client, self._timeout)
+        cluster.end(self._owned, self._timeout)
         if self._own_fallback is not None:
             self._own_fallback.close()
 
@@ -349,5 +283,5 @@ class DaskBackend:
     def __repr__(self) -> str:
         state: Literal["closed", "lost", "connected"] = "connected"
         if self._unusable():
-            state = "closed" if self._closing.is_set() else "lost"
+            state = "closed" if self._closed else "lost"
         return f"<DaskBackend {self.where}: {state}, {len(self._tasks)} tasks>"

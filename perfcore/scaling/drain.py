@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
 from inspect import isawaitable
 from itertools import count
 from typing import Any
@@ -56,7 +55,7 @@ async def drain(
     except BaseException:
         await _resume(client, addresses)
         raise
-    await _vanish(client, addresses)
+    await _vanish(client, cluster, workers)
     if cluster is not None:
         done = cluster.scale_down([workers[address] for address in addresses])
         if isawaitable(done):
@@ -91,11 +90,20 @@ async def _listed(client: Any) -> dict[str, Any]:
     return workers
 
 
-async def _vanish(client: Any, addresses: Iterable[str]) -> None:
-    """Wait until the scheduler has forgotten workers: ending their nannies sooner makes these complain."""
+async def _vanish(client: Any, cluster: Any, workers: dict[str, Any]) -> None:
+    """Wait until workers, and the nannies that watch over them, are gone: ending these meanwhile makes them
+    complain.
+    """
     deadline = time.monotonic() + _VANISH
-    while time.monotonic() < deadline and (await _listed(client)).keys() & set(addresses):
+    nannies = [getattr(cluster, "workers", {}).get(name) for name in workers.values()]
+    while time.monotonic() < deadline:
+        if not (await _listed(client)).keys() & workers.keys() and all(map(_closed, nannies)):
+            return
         await asyncio.sleep(_POLL)
+
+
+def _closed(nanny: Any) -> bool:
+    return getattr(getattr(nanny, "status", None), "name", "closed") in ("closed", "failed")
 
 
 async def _resume(client: Any, addresses: list[str]) -> None:

@@ -60,12 +60,14 @@ class LocalBackend:
         return self.pool.submit(fn, *args, priority=priority, **kwargs)
 
     def nodes(self) -> list[ClusterNode]:
-        """Return the workers that there may be; one that has not begun yet is idle."""
-        loads = self.pool.loads()
-        loads += [(0, 0)] * (self.pool.max - len(loads))
+        """Return the workers that there may be, idle ones that have not begun too, and those that still end a
+        task though there may be fewer.
+        """
+        loads, may = self.pool.loads(), self.pool.max
+        loads += [(0, 0)] * (may - len(loads))
         return [
-            ClusterNode(f"worker-{n}", running=running, waiting=waiting)
-            for n, (running, waiting) in enumerate(loads)
+            ClusterNode(f"worker-{n}", "", 1, *load, "running" if n < may else "draining")
+            for n, load in enumerate(loads)
         ]
 
     def add_nodes(self, target: int, timeout: float) -> None:
@@ -103,9 +105,7 @@ class LocalBackend:
         from msgspec.structs import replace
 
         stats = self.stats()
-        workers = replace(
-            metrics.application.workers, active=float(stats.active), queued=float(stats.queued)
-        )
+        workers = replace(metrics.application.workers, active=float(stats.active), queued=float(stats.queued))
         return replace(metrics, application=replace(metrics.application, workers=workers))
 
     def stats(self) -> BackendStats:

@@ -84,7 +84,8 @@ def redistribution(above: float, below: float) -> Callable[..., Any]:
             for ts in reversed(list(victim.processing)):
                 if not idle or loads[victim] <= average:
                     break
-                if ts.worker_restrictions or ts.host_restrictions or ts.resource_restrictions or ts.actor:
+                bound = ts.worker_restrictions or ts.host_restrictions
+                if (bound and not ts.loose_restrictions) or ts.resource_restrictions or ts.actor:
                     continue
                 if len(victim.processing) <= victim.nthreads:
                     break

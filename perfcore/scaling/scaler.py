@@ -75,7 +75,7 @@ class HorizontalScaler:
     def nodes(self) -> list[ClusterNode]:
         """Return the nodes with their loads; the balancer then has the same."""
         nodes = self.backend.nodes()
-        usable = [node for node in nodes if node.state == "running"]
+        usable = _at_work(nodes)
         self.balancer.remove_nodes(
             {node.name for node in self.balancer.nodes()} - {node.name for node in usable}
         )
@@ -91,13 +91,13 @@ class HorizontalScaler:
         if self.max_nodes is not None and target > self.max_nodes:
             raise CapacityError(f"{target} nodes were asked for, there may be {self.max_nodes}")
         with self._lock:
-            started, before = time.monotonic(), self.nodes()
+            started, before = time.monotonic(), _at_work(self.nodes())
             if target <= len(before):
                 return ScalingReport(len(before), len(before))
             try:
                 self.backend.add_nodes(target, self._timeout)
             finally:
-                after = self.nodes()
+                after = _at_work(self.nodes())
             moved = self.redistribute_load()
             return self._report(before, after, started, moved)
 
@@ -111,7 +111,7 @@ class HorizontalScaler:
         if checks.nodes("target", target) < self.min_nodes:
             raise ValueError(f"Expected at least {self.min_nodes} nodes, got {target} - at `target`")
         with self._lock:
-            started, before = time.monotonic(), self.nodes()
+            started, before = time.monotonic(), _at_work(self.nodes())
             if target >= len(before):
                 return ScalingReport(len(before), len(before))
             leaving = [node.name for node in self.leaving(before, target)]
@@ -119,13 +119,13 @@ class HorizontalScaler:
             try:
                 self.backend.remove_nodes(leaving, self._drain_timeout, force)
             finally:
-                after = self.nodes()
+                after = _at_work(self.nodes())
             return self._report(before, after, started)
 
     def scale_to(self, target: int) -> ScalingReport:
         """:meth:`scale_out` or :meth:`scale_in`, whichever it takes."""
         with self._lock:
-            return self.scale_out(target) if target > len(self.backend.nodes()) else self.scale_in(target)
+            return self.scale_out(target) if target > len(_at_work(self.nodes())) else self.scale_in(target)
 
     def redistribute_load(self) -> int:
         """Move waiting tasks from nodes above 1.3 times the average load to those below 0.7; say how many."""
@@ -181,3 +181,8 @@ class HorizontalScaler:
         )
         log.info("%d nodes, there were %d", report.after, report.before)
         return report
+
+
+def _at_work(nodes: list[ClusterNode]) -> list[ClusterNode]:
+    """Return the nodes that take tasks: what is being drained is on its way out."""
+    return [node for node in nodes if node.state == "running"]

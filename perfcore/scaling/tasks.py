@@ -39,9 +39,11 @@ class ClusterTask(Future[T]):
 
         Returns False when the result is there.
         """
-        if self._owner.take(self) is None:
+        remote = self._owner.take(self)
+        if remote is None:
             return self.cancelled()
         self._owner.cancelled += 1
+        remote.client.loop.add_callback(remote.cancel)
         cancelled = super().cancel()
         self.set_running_or_notify_cancel()
         return cancelled
@@ -75,7 +77,7 @@ class Tasks:
         remote.add_done_callback(self._ended.put)
 
     def take(self, task: ClusterTask[Any]) -> Any:
-        """Take a task out; None when somebody else did, else Dask's future of it, which is let go."""
+        """Take a task out; None when somebody else did, else Dask's future of it."""
         with self._lock:
             found = self._pending.pop(task.key, None)
         return None if found is None else found[1]

@@ -21,7 +21,7 @@ from perfcore.workers.packing import pack
 from perfcore.workers.pressure import Policy, press, refused
 from perfcore.workers.processes import ProcessRunner, executor_type
 from perfcore.workers.queues import Queues
-from perfcore.workers.stats import PoolStats, publish, stats_of
+from perfcore.workers.stats import PoolStats, loads_of, publish, stats_of
 from perfcore.workers.task import Task
 from perfcore.workers.worker import Runner
 
@@ -250,6 +250,14 @@ class WorkerPool(Executor):
         checks.size(least, most)
         self.min, self.max = least, most
         resize(self._crew, most if self.scaling == "fixed" else least, most)
+
+    def loads(self) -> list[tuple[int, int]]:
+        """Return of each worker that has begun how many tasks it runs, 0 or 1, and how many wait for it.
+
+        >>> WorkerPool().loads()
+        []
+        """
+        return loads_of(self._crew)
 
     def rebalance(self) -> int:
         """Move half of what waits at workers above 1.5 times the average; return how many tasks moved."""

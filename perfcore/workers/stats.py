@@ -85,6 +85,22 @@ def stats_of(crew: Crew) -> PoolStats:
         )
 
 
+def loads_of(crew: Crew) -> list[tuple[int, int]]:
+    """Return for each worker whether it runs something, 0 or 1, and how many tasks wait for it.
+
+    What waits for whoever comes first is spread evenly over those that run something.
+    """
+    with crew.lock:
+        own = crew.queues.loads()
+        crew_loads = crew.workers.items()
+        loads = [[int(worker.task is not None), own.get(number, 0)] for number, worker in crew_loads]
+        shared = crew.queues.total - sum(own.values())
+    takers = [load for load in loads if load[0]] or loads
+    for n in range(min(shared, len(takers))):
+        takers[n][1] += (shared - n - 1) // len(takers) + 1
+    return [(running, waiting) for running, waiting in loads]
+
+
 def publish(stats: PoolStats, registry: Registry, pool: str) -> None:
     """Set gauges ``perfcore_workers_*`` of a registry, with the label ``pool``, to these numbers."""
     from perfcore.metrics import Gauge
