@@ -15,7 +15,7 @@ run: $(VENV)/.run build/.native  ## parse a source tree cold and warm and print 
 
 test: c-test lint types pytest asan  ## everything that must pass before a change lands
 
-pytest: dev servers proofs suites  ## the Python tests
+pytest: dev servers proofs suites promtool  ## the Python tests
 	PERFCORE_PROOFS=demanded $(PYTEST)
 
 c-test:  ## the core's own tests: under the address and undefined-behaviour sanitizers, and as shipped
@@ -88,6 +88,10 @@ servers:
 suites:
 	@tools/debian-packages /usr/lib/python3.11/test/test_concurrent_futures.py=libpython3.11-testsuite
 
+# What generated rules and exported metrics are checked with, and the Prometheus that scrapes them.
+promtool:
+	@tools/debian-packages promtool=prometheus
+
 # What the ring and the queue are explored with.
 proofs:
 	@tools/debian-packages g++=g++ spin=spin /usr/include/relacy/relacy.hpp=relacy-dev
@@ -132,4 +136,4 @@ build/free-threaded/.built: $(NATIVE_SOURCES) $(wildcard perfcore/*.py perfcore/
 	build/free-threaded/bin/python setup.py -q build --build-base build/free-threaded-work --build-lib build/free-threaded
 	@touch $@
 
-.PHONY: suites servers proofs nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev
+.PHONY: suites servers proofs promtool nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev

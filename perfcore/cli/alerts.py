@@ -1,4 +1,4 @@
-"""``perfcore alerts test``: rules against a recorded series."""
+"""``perfcore alerts``: rules against a recorded series, and as a rule file of Prometheus."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from perfcore.cli._extra import typer
 from perfcore.monitor.rehearsal import disagreements, load_expected, read_series, rehearse
 from perfcore.monitor.rules import load_rules
 
-__all__ = ["COMMANDS", "test"]
+__all__ = ["COMMANDS", "rules", "test"]
 
 
 def test(
@@ -41,4 +41,24 @@ def test(
         raise typer.Exit(1)
 
 
-COMMANDS = (test,)
+def rules(
+    rules: Annotated[Path, typer.Argument(help="A TOML or JSON file of rules.")],
+    job: Annotated[str | None, typer.Option(help="Confine them to this job of Prometheus.")] = None,
+    interval: Annotated[float, typer.Option(help="Seconds between evaluations.")] = 15.0,
+    relay: Annotated[
+        bool, typer.Option("--relay", help="Pass on what the process says, for all rules.")
+    ] = False,
+    snapshot: Annotated[
+        Path | None, typer.Option(help="A snapshot.json, for rules about an application's own metrics.")
+    ] = None,
+) -> None:
+    """Print RULES as a rule file of Prometheus."""
+    from perfcore.integrations.rule_files import prometheus_rules
+    from perfcore.metrics.jsonform import read_json
+
+    known = None if snapshot is None else read_json(snapshot.read_bytes())
+    found = prometheus_rules(load_rules(rules), snapshot=known, job=job, interval=interval, relay=relay)
+    print(found, end="")
+
+
+COMMANDS = (test, rules)

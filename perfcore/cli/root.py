@@ -14,6 +14,7 @@ from perfcore.cli import cache as cache_commands
 from perfcore.cli import config as config_commands
 from perfcore.cli import remote as remote_commands
 from perfcore.cli._extra import typer
+from perfcore.cli.dashboard import dashboard
 from perfcore.cli.parse import parse
 from perfcore.cli.simulate import simulate
 from perfcore.errors import MissingExtraError, PerfcoreError
@@ -77,6 +78,7 @@ def options(
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
 
 
+command(dashboard)
 command(parse)
 command(simulate)
 for _name, _commands, _help in (

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from perfcore.metrics.family import OVERFLOW_LABEL, Family
     from perfcore.metrics.jsonform import json_snapshot
     from perfcore.metrics.layouts import Exponential, NativeHistogram, classic, exponential, native
+    from perfcore.metrics.protobuf import prometheus_protobuf
     from perfcore.metrics.registry import (
         Counter,
         Gauge,
@@ -46,6 +47,7 @@ __all__ = [
     "exponential",
     "json_snapshot",
     "native",
+    "prometheus_protobuf",
     "prometheus_text",
     "trend",
 ]
@@ -60,6 +62,7 @@ __getattr__, __dir__ = lazy(
         "perfcore.metrics.jsonform": ["json_snapshot"],
         "perfcore.metrics.family": ["OVERFLOW_LABEL", "Family"],
         "perfcore.metrics.layouts": ["Exponential", "NativeHistogram", "classic", "exponential", "native"],
+        "perfcore.metrics.protobuf": ["prometheus_protobuf"],
         "perfcore.metrics.registry": [
             "Counter",
             "Gauge",

@@ -27,8 +27,25 @@ __all__ = [
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS_CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-#: the units that instruments are given and how Prometheus spells them
-_UNITS = {"s": "seconds", "By": "bytes", "1": "ratio"}
+#: the units that instruments are given and how Prometheus spells them, as OpenTelemetry translates them
+_UNITS = {
+    "s": "seconds",
+    "ms": "milliseconds",
+    "us": "microseconds",
+    "ns": "nanoseconds",
+    "min": "minutes",
+    "h": "hours",
+    "d": "days",
+    "By": "bytes",
+    "KiBy": "kibibytes",
+    "MiBy": "mebibytes",
+    "GiBy": "gibibytes",
+    "1": "ratio",
+    "%": "percent",
+    "Hz": "hertz",
+    "Cel": "celsius",
+}
+_PER = {"s": "second", "min": "minute", "h": "hour", "d": "day"}
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 _HELP_ESCAPES = str.maketrans({"\\": "\\\\", "\n": "\\n"})
 _KINDS = {"counter": "counter", "gauge": "gauge", "histogram": "histogram", "timer": "histogram"}
@@ -59,12 +76,27 @@ def prometheus_text(snapshot: RegistrySnapshot, *, openmetrics: bool = False) ->
 def family_name(name: str, unit: str) -> str:
     """Return the name of a family without ``_total``: its unit is the last word.
 
+    ``_count``, which Prometheus keeps for histograms, becomes what is counted.
+
     >>> family_name("http.duration", "s"), family_name("queue.length", "{item}")
     ('http_duration_seconds', 'queue_length')
+    >>> family_name("disk.io", "By/s")
+    'disk_io_bytes_per_second'
+    >>> family_name("process.thread.count", "{thread}"), family_name("system.cpu.logical.count", "{cpu}")
+    ('process_threads', 'system_cpu_logical_cpus')
     """
-    plain = re.sub(r"[^A-Za-z0-9_:]", "_", name).removesuffix("_total")
-    suffix = "" if unit.startswith("{") else re.sub(r"[^A-Za-z0-9_]", "_", _UNITS.get(unit, unit))
+    plain = _word(name, ":").removesuffix("_total")
+    if plain.endswith("_count") and unit.startswith("{"):
+        plain, things = plain.removesuffix("_count"), _word(unit.strip("{}"))
+        return f"{plain}s" if plain.endswith(f"_{things}") else f"{plain}_{things}s"
+    what, _, per = unit.partition("/")
+    words = ["" if what.startswith("{") else _UNITS.get(what, what), per and f"per_{_PER.get(per, per)}"]
+    suffix = _word("_".join(filter(None, words)))
     return f"{plain}_{suffix}" if suffix and not plain.endswith(f"_{suffix}") else plain
+
+
+def _word(text: str, also: str = "") -> str:
+    return re.sub(rf"[^A-Za-z0-9_{also}]", "_", text)
 
 
 @lru_cache(1024)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         NetworkCollector,
         ProcessCollector,
     )
-    from perfcore.monitor.exported import performance_snapshot
+    from perfcore.monitor.exported import alerts_snapshot, performance_snapshot
     from perfcore.monitor.flames import chrome_trace, speedscope
     from perfcore.monitor.handlers import Alert, file_handler, log_handler, webhook_handler
     from perfcore.monitor.profiler import PerformanceProfiler, ProfilerStats
@@ -61,6 +61,7 @@ __all__ = [
     "ThresholdRule",
     "TrendRule",
     "WorkerMetricsCollector",
+    "alerts_snapshot",
     "chrome_trace",
     "file_handler",
     "load_rules",
@@ -90,7 +91,7 @@ __getattr__, __dir__ = lazy(
             "NetworkCollector",
             "ProcessCollector",
         ],
-        "perfcore.monitor.exported": ["performance_snapshot"],
+        "perfcore.monitor.exported": ["alerts_snapshot", "performance_snapshot"],
         "perfcore.monitor.flames": ["chrome_trace", "speedscope"],
         "perfcore.monitor.handlers": ["Alert", "file_handler", "log_handler", "webhook_handler"],
         "perfcore.monitor.profiler": ["PerformanceProfiler", "ProfilerStats"],
