@@ -54,6 +54,7 @@ EXTENSIONS = {
     "build": (),
     "tags": (),
     "engine": CACHE,
+    "batches": CACHE,
     "explaining": CACHE,
     "labels": CACHE,
     "copying": CACHE,

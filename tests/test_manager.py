@@ -170,7 +170,8 @@ BACKENDS = (
 
 #: what Cache is made of, and what has no room of its own
 CACHE = {
-    f"perfcore._native.{part}" for part in ("copying", "engine", "explaining", "iteration", "tags", "views")
+    f"perfcore._native.{part}"
+    for part in ("batches", "copying", "engine", "explaining", "iteration", "tags", "views")
 }
 SMALL = {"perfcore._native", "perfcore.types"} | CACHE
 

@@ -91,6 +91,7 @@ class Cache(MutableMapping[_K, _V]):
         ttl: float | timedelta | None = None,
         tti: float | timedelta | None = None,
         tags: Iterable[Hashable] | None = None,
+        weight: int | None = None,
     ) -> None: ...
     def add(
         self,

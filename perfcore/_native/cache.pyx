@@ -9,12 +9,12 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
 from perfcore._native.arguments cimport bound, bytes_of, duration_ns, optional_callable, share_of
-from perfcore._native.c.base cimport PC_NIL, PC_PREFETCH
+from perfcore._native.batches cimport get_many, set_many
+from perfcore._native.c.base cimport PC_NIL
 from perfcore._native.c.cache cimport *
 from perfcore._native.c.clock cimport PC_SECOND
 from perfcore._native.c.policy cimport *
 from perfcore._native.c.slots cimport *
-from perfcore._native.c.table cimport pc_cursor, pc_table_find, pc_table_prefetch
 from perfcore._native.copying cimport restore, saved
 from perfcore._native.engine cimport CacheEngine
 from perfcore._native.errors cimport check
@@ -30,9 +30,6 @@ __all__ = ["Cache", "CacheStats"]
 
 cdef object MISSING = object()
 cdef tuple POLICIES = ("lru", "lfu", "random", "adaptive")  # indexed by pc_mode
-
-cdef enum:
-    BATCH = 64  # keys of get_many whose memory is asked for at once
 
 
 cdef pc_mode mode_of(object policy) except *:
@@ -141,36 +138,7 @@ cdef class Cache(CacheEngine):
         >>> cache.get_many(["b", "x", "a"], 0)
         [2, 0, 1]
         """
-        cdef list wanted = list(keys), found = []
-        cdef Py_ssize_t start, i, end
-        for start in range(0, len(wanted), BATCH):
-            end = min(start + BATCH, len(wanted))
-            self.prefetch(wanted, start, end)
-            for i in range(start, end):
-                found.append(self.lookup(wanted[i], default))
-        return found
-
-    cdef int prefetch(self, list keys, Py_ssize_t start, Py_ssize_t end) except -1:
-        """Ask for the buckets, then the entries, then the values of up to BATCH keys: each wave overlaps its misses."""
-        cdef uint32_t hashes[BATCH]
-        cdef uint32_t slots[BATCH]
-        cdef pc_cursor cursor
-        cdef Py_ssize_t i, n = end - start
-        for i in range(n):
-            hashes[i] = self.hash_of(keys[start + i])  # may run anything; nothing below does
-        self.lock()
-        for i in range(n):
-            pc_table_prefetch(&self.core.table, hashes[i])
-        for i in range(n):
-            slots[i] = pc_table_find(&self.core.table, &cursor, hashes[i])
-            if slots[i] != PC_NIL:
-                PC_PREFETCH(self.at(slots[i]))
-                PC_PREFETCH(pc_slots_node(&self.core.slots, slots[i]))
-        for i in range(n):
-            if slots[i] != PC_NIL:
-                PC_PREFETCH(self.at(slots[i]).value)
-        self.unlock()
-        return 0
+        return get_many(self, list(keys), default)
 
     # --- writing ---------------------------------------------------------------------------------------------
 
@@ -188,10 +156,18 @@ cdef class Cache(CacheEngine):
         else:
             self.store(key, value, ttl, tti, self.label_of(tags), True, weight)
 
-    def set_many(self, items, *, ttl=None, tti=None, tags=None):
-        """Store all items of a mapping or of an iterable of pairs."""
-        for key, value in pairs_of(items):
-            self.store(key, value, ttl, tti, self.label_of(tags), True)
+    def set_many(self, items, *, ttl=None, tti=None, tags=None, weight=None):
+        """Store all items of a mapping or of an iterable of pairs, each with these times, tags and weight.
+
+        Cheaper per key than ``set``, as ``get_many`` is. Nothing is stored when the iterable raises or has anything but
+        pairs; what is wrong with one item leaves those before it stored.
+
+        >>> cache = Cache(maxweight=10, weigher=lambda key, value: 1)
+        >>> cache.set_many({"a": 1, "b": 2}, weight=3)
+        >>> cache.weight
+        6
+        """
+        set_many(self, pairs_of(items), ttl, tti, tags, weight)
 
     def add(self, key, value, *, ttl=None, tti=None, tags=None, weight=None):
         """Store a value only if the key is absent; say whether it was stored."""

@@ -183,6 +183,8 @@ class CacheManager(Computing):
     ) -> None:
         """Store all of ``items``, in one transaction on each tier; the rest is as in :meth:`set`."""
         pairs = list(items.items() if isinstance(items, Mapping) else items)
+        if not isinstance(tags, str | bytes):
+            tags = tuple(tags)  # one that can be read only once holds for all items
         made = [self._checked(key, value, ttl, tags, depends_on, source) for key, value in pairs]
         if made:
             self._store(made, hot=hot, into=self._into(persistent, distributed))

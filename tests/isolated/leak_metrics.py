@@ -75,7 +75,7 @@ def readers():
 
 
 def lives():
-    """What is made and goes again. A histogram has 18 KB a shard and is in a cycle: few of them may be dead at once."""
+    """What is made and goes again. A histogram has 18 KB a shard and is in a cycle: few may be dead."""
     for i in range(EACH // 100):
         if i % 40 == 0:
             gc.collect()

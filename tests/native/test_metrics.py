@@ -502,7 +502,9 @@ def test_callbacks_of_the_collector_and_signal_handlers_record_without_a_deadloc
     gc.callbacks.append(collecting)
     signal.setitimer(signal.ITIMER_REAL, 0.001, 0.001)
     try:
-        while min(came.values()) < 100:  # not for a time: without the GIL each collection looks at the whole heap
+        while (
+            min(came.values()) < 100
+        ):  # not for a time: without the GIL each collection looks at the whole heap
             record()
             [[[]] for _ in range(300)]
             gc.collect(0)

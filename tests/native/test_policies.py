@@ -231,6 +231,43 @@ def test_set_many_takes_mappings_and_pairs_and_a_ttl():
     assert cache == {"b": 2}
 
 
+@pytest.mark.parametrize("policy", POLICIES)
+def test_set_many_is_many_sets(policy):
+    many, one, rng = Cache(300, policy=policy, _seed=1), Cache(300, policy=policy, _seed=1), random.Random(2)
+    for options in ({}, {"ttl": 50}, {"tags": ["t"]}):
+        pairs = [(rng.randrange(600), rng.random()) for _ in range(1000)]
+        many.set_many(iter(pairs), **options)
+        for key, value in pairs:
+            one.set(key, value, **options)
+        assert dict(many) == dict(one)
+        many._check()
+
+
+def test_set_many_gives_each_item_its_weight_and_all_the_tags():
+    cache = Cache(maxweight=100, weigher=lambda key, value: 1, policy="lru")
+    cache.set_many({i: i for i in range(20)}, weight=10, tags=iter(["t"]))
+    assert set(cache) == set(range(10, 20))
+    assert cache.weight == 100
+    cache.invalidate_tags("t")
+    assert not dict(cache)
+
+
+def test_set_many_of_what_is_no_pairs_stores_nothing_and_a_bad_key_nothing_after_it():
+    cache = Cache(500)
+    for bad in ([("a", 1), "xyz"], [("a", 1), 7], iter([("a", 1), ()])):
+        with pytest.raises((TypeError, ValueError)):
+            cache.set_many(bad)
+    assert not cache
+    with pytest.raises(TypeError, match="unhashable"):
+        cache.set_many([*((i, i) for i in range(100)), ([], 1), ("after", 2)])
+    assert "after" not in cache
+    for options in ({"weight": 1}, {"ttl": -1}, {"tags": "text"}, {"tti": True}):
+        with pytest.raises((TypeError, ValueError), match=next(iter(options))):
+            cache.set_many({"new": 1}, **options)
+    assert "new" not in cache
+    cache._check()
+
+
 def test_jitter_spreads_the_ends():
     cache = Cache(ttl=100, jitter=0.5, timer=lambda: 0.0, _seed=1)
     cache.update({i: i for i in range(1000)})
