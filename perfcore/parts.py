@@ -135,7 +135,7 @@ def _monitor(config: PerformanceConfig, alerts: PerformanceAlerting) -> MetricsC
     from perfcore.monitor import MetricsCollector
 
     interval = config.monitoring.interval
-    monitor = MetricsCollector(interval=interval)
+    monitor = MetricsCollector(interval=interval, in_children=True)
     if config.monitoring.enable_alerts:
         monitor.every(interval, alerts.check_alerts)
     return monitor.start_collection()

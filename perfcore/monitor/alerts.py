@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from threading import RLock
 from time import monotonic, time
 from typing import Any, NamedTuple
 from uuid import uuid4
+from weakref import WeakSet
 
 from perfcore.errors import ConfigError
 from perfcore.monitor.actions import Actions
@@ -108,6 +110,7 @@ class PerformanceAlerting:
         self.replace_rules([*rules, *threshold_rules(thresholds or {})])
         for handler in handlers:
             self.add_handler(handler)
+        _alertings.add(self)
 
     # -- rules --
 
@@ -164,8 +167,8 @@ class PerformanceAlerting:
             self._actions.look_again(
                 lambda metric: value_at(metrics, metric), self.is_firing, self._is_about_falling
             )
-        for alert in told:
-            self._tell(alert)
+            for alert in told:
+                self._tell(alert)
         if told and self._state_file is not None:
             self._saver.put((self.phases(), now, wall))
         return told
@@ -182,7 +185,7 @@ class PerformanceAlerting:
 
     def _check(self, watch: _Watch, metrics: Any, now: float, wall: float) -> Alert | None:
         rule = watch.rule
-        phase = self._phases[rule.name]
+        phase = self._phases.get(rule.name, Phase())
         holds, value = watch.condition.holds(metrics, phase.name == "firing", now, wall)
         if holds and phase.name != "firing" and any(map(self.is_firing, rule.inhibited_by)):
             holds = False
@@ -256,6 +259,17 @@ class PerformanceAlerting:
         for lane in (self._saver, *self._lanes.values()):
             lane.close(max(0.0, end - monotonic()))
         self._actions.close(max(0.0, end - monotonic()))
+
+
+_alertings: WeakSet[PerformanceAlerting] = WeakSet()
+
+
+def _forked() -> None:
+    for alerting in _alertings:
+        alerting._lock = RLock()  # a thread that is not there in the child may have held it
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def _plain_first(rules: Mapping[str, Rule]) -> list[tuple[str, Rule]]:

@@ -108,7 +108,8 @@ class MetricsCollector:
     the detectors. Collectors that are added later run in a second thread: what is slow or hangs there delays
     none of these.
 
-    Values that could not be measured, or not lately, are None. In a forked child it is stopped.
+    Values that could not be measured, or not lately, are None. In a forked child it is stopped, and with
+    ``in_children`` started there if it was in the parent.
 
     >>> collector = MetricsCollector()
     >>> collector.collect_now()
@@ -124,6 +125,7 @@ class MetricsCollector:
         interval: float = 1.0,
         history: float = 3600.0,
         detect_anomalies: bool = True,
+        in_children: bool = False,
     ) -> None:
         self.parsing = ParseTimeCollector(interval)
         self.caching = CacheMetricsCollector(interval)
@@ -131,7 +133,8 @@ class MetricsCollector:
         self._span, self._detect = float(history), detect_anomalies
         self._watched: dict[str, _Watched] = {}
         self._own, self._added = Pace("collect"), Pace("collect-added")
-        self._forked()
+        self._in_children = in_children
+        self._reset()
         for collector in self._all() if collectors is None else collectors:
             self._watch(collector, self._own)
         _collectors.add(self)
@@ -150,6 +153,12 @@ class MetricsCollector:
         ]
 
     def _forked(self) -> None:
+        again = self._running and self._in_children
+        self._reset()
+        if again:
+            self.start_collection()
+
+    def _reset(self) -> None:
         """Be stopped: the threads are not there in a forked child, and the lock may have been held."""
         self._lock = Lock()
         self._running = False

@@ -16,6 +16,7 @@ from inspect import isawaitable
 from threading import Condition, Thread
 from time import monotonic
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 __all__ = ["Lane", "LaneStats"]
 
@@ -42,22 +43,21 @@ class Lane:
     def __init__(self, name: str, work: Callable[[Any], Any], *, room: int = 1000) -> None:
         self._name, self._work = name, work
         self._room = room
-        self._reset()
+        self._closed = False
+        self._forked()
+        _lanes.add(self)
 
-    def _reset(self) -> None:
-        self._process = os.getpid()
+    def _forked(self) -> None:
+        """Begin anew: the thread, the jobs and perhaps a lock that it held are the parent's."""
         self._jobs: deque[Any] = deque()
         self._changed = Condition()
         self._thread: Thread | None = None
-        self._closed = False
         self._done = self._failed = self._dropped = 0
         self._began: float | None = None
         self._complained: set[str] = set()
 
     def put(self, job: Any) -> None:
         """Take a job; never waits."""
-        if self._process != os.getpid():
-            self._reset()  # the thread, and perhaps a lock that it held, stayed in the parent
         with self._changed:
             if self._closed:
                 self._dropped += 1
@@ -122,3 +122,14 @@ class Lane:
 
 async def _wait_for(awaitable: Awaitable[Any]) -> None:
     await awaitable
+
+
+_lanes: WeakSet[Lane] = WeakSet()
+
+
+def _forked() -> None:
+    for lane in _lanes:
+        lane._forked()
+
+
+os.register_at_fork(after_in_child=_forked)
