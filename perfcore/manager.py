@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Mapping
-from functools import cache
-from threading import RLock
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
-from weakref import WeakSet
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
-from perfcore._log import logger
-from perfcore._version import __version__
-from perfcore.config.loading import Setting, load
+from perfcore.assembly import Assembly
+from perfcore.config.loading import Loaded, Setting, load
 from perfcore.config.schema import PerformanceConfig
-from perfcore.errors import ConfigError, PerfcoreError
-from perfcore.parts import LATER, PARTS, Later, Part, introduce, nothing
-from perfcore.status import ManagerStatus, PartStatus, State, versions
-from perfcore.types import Closable
+from perfcore.errors import ConfigError
+from perfcore.reload import Reloaded, adjust
+from perfcore.status import ManagerStatus, PartStatus
 
 if TYPE_CHECKING:
     from perfcore.cache import Cache, CacheManager, DiskCache
+    from perfcore.fastpath import FastPath
     from perfcore.monitor import (
         MetricsCollector,
         PerformanceAlerting,
@@ -32,10 +29,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ManagerStatus", "PartStatus", "PerformanceManager"]
 
-log = logger("manager")
+
+_shared: PerformanceManager | None = None
+_sharing = Lock()
 
 
-class PerformanceManager:
+class PerformanceManager(Assembly):
     """Builds, owns and stops the parts of perfcore that one configuration asks for.
 
     ``config`` is a mapping, the path of a ``.toml`` or ``.json`` file or a
@@ -55,93 +54,32 @@ class PerformanceManager:
     ('free', 'running')
     """
 
-    def __init__(
-        self,
+    @classmethod
+    def shared(
+        cls,
         config: PerformanceConfig | Mapping[str, Any] | str | os.PathLike[str] | None = None,
         /,
         **options: Any,
-    ) -> None:
-        self._config, self._settings = load(config, **options)
-        self._state: State = "new"
-        self._built: dict[str, Any] = {}
-        self._failures: dict[str, str] = {}
-        self._lock = RLock()
-        _managers.add(self)
+    ) -> PerformanceManager:
+        """Return the manager of this process, started; the first call makes it, of what it is given.
 
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: {self._state}, built: {', '.join(self._built) or 'nothing'}>"
+        A later call may give nothing or what amounts to the same configuration; :exc:`ConfigError` for
+        another one, which :meth:`reload` would take. It is closed at the end of the interpreter, and stands
+        in a forked child as in its parent. Managers made by the constructor are independent of it.
 
-    # --- life -----------------------------------------------------------------------------------------------
-
-    def start(self) -> Self:
-        """Start, or start again after :meth:`close`; does nothing when started. Returns the manager."""
-        with self._lock:
-            if self._state != "started":
-                self._state = "started"
-                for later in LATER:
-                    if later.wanted(self._config):
-                        _say_once(later)
-                if not self._config.optimization.enable_code_splitting:
-                    self._build_all()
-                    return self
-                for part in PARTS:
-                    if part.at_start and part.wanted(self._config):
-                        self._build(part.name)
-                if self._config.caching.enabled and self._config.caching.policies.warmup == "eager":
-                    self._build("cache")  # which brings back what memory held at the last stop
-        return self
-
-    async def initialize(self) -> Self:
-        """:meth:`start`, without holding up the event loop."""
-        from asyncio import to_thread
-
-        return await to_thread(self.start)
-
-    def close(self) -> None:
-        """Finish what the workers were given, then close every part, the last built first.
-
-        Does nothing when closed. All parts are closed also when some fail to; their errors are raised
-        together, as an exception group.
+        >>> manager = PerformanceManager.shared(caching={"max_memory": "8MB"})
+        >>> PerformanceManager.shared() is manager
+        True
+        >>> manager.close()
         """
-        ended = None
-        while True:
-            with self._lock:
-                pool: WorkerPool | None = self._built.get("workers")
-                if pool is ended:
-                    self._close_all()
-                    return
-            ended = pool
-            if pool is not None:
-                pool.shutdown()  # without the lock: its tasks may use the manager to their end
-
-    def _close_all(self) -> None:
-        self._state = "closed"
-        self._failures.clear()
-        errors = [error for name in reversed([*self._built]) if (error := _close(self._built.pop(name)))]
-        if errors:
-            raise BaseExceptionGroup("parts of the manager failed to close", errors)
-
-    async def aclose(self) -> None:
-        """:meth:`close`, without holding up the event loop."""
-        from asyncio import to_thread
-
-        await to_thread(self.close)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return await self.initialize()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
+        global _shared
+        with _sharing:
+            if _shared is None:
+                _shared = cls(config, **options)
+                atexit.register(_shared.close)
+            elif (config is not None or options) and load(config, **options).config != _shared.config:
+                raise ConfigError("the shared manager has another configuration; reload() changes it")
+            return _shared.start()
 
     # --- parts ----------------------------------------------------------------------------------------------
 
@@ -193,6 +131,16 @@ class PerformanceManager:
         return profiler
 
     @property
+    def fast_path(self) -> FastPath:
+        """What is left out while the service is too slow; the alert action ``enable_fast_path`` takes it.
+
+        While it is taken nothing is profiled, and lookups of :attr:`cache` look no further than memory and
+        take what is no longer fresh (:attr:`.CacheManager.hurried`).
+        """
+        path: FastPath = self._part("fast_path")
+        return path
+
+    @property
     def workers(self) -> WorkerPool:
         """The pool of workers; where workers are off, one whose calls are made by who submits them."""
         pool: WorkerPool = self._part("workers")
@@ -201,48 +149,6 @@ class PerformanceManager:
     def get_metrics(self) -> PerformanceMetrics:
         """Return what the machine, the process and the parts do now; what is not measured is None."""
         return self.monitor.get_metrics()
-
-    def _part(self, name: str) -> Any:
-        part = self._built.get(name)  # without the lock: what is built stays until close()
-        return self._build(name) if part is None else part
-
-    def _build(self, name: str) -> Any:
-        with self._lock:
-            if self._state == "closed":
-                raise PerfcoreError("the manager is closed; start() makes it usable again")
-            self.start()
-            if name not in self._built:
-                part = next(part for part in PARTS if part.name == name)
-                self._built[name] = self._make(part)
-                introduce(self._built, name)
-            return self._built[name]
-
-    def _build_all(self) -> None:
-        try:
-            for part in PARTS:
-                if part.wanted(self._config):
-                    self._build(part.name)
-        except BaseException:
-            self.close()
-            raise
-
-    def _make(self, part: Part) -> Any:
-        if not part.wanted(self._config):
-            return part.absent()
-        try:
-            made = part.build(self._config, *(self._build(name) for name in part.needs))
-        except (TypeError, ValueError) as error:
-            raise ConfigError(f"the {part.name} part cannot be built: {error}") from error
-        except Exception as error:
-            self._failures[part.name] = f"{type(error).__name__}: {error}"
-            if not part.tier or isinstance(
-                error, ImportError
-            ):  # a broken installation is better seen at once
-                raise
-            log.warning("going on without the %s tier: %s", part.name, self._failures[part.name])
-            return nothing()
-        self._failures.pop(part.name, None)
-        return made
 
     # --- looking around -------------------------------------------------------------------------------------
 
@@ -254,56 +160,36 @@ class PerformanceManager:
         """
         return dict(self._settings)
 
-    def status(self) -> ManagerStatus:
-        """Return what runs, what does not and why; builds nothing."""
-        from perfcore._native.build import build_info
+    def reload(
+        self,
+        config: PerformanceConfig | Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        /,
+        **options: Any,
+    ) -> Reloaded:
+        """Take another configuration while running, and say which settings apply now and which at a start.
 
-        parts = {part.name: self._status_of(part) for part in PARTS}
-        tiers = [part.name for part in PARTS if part.tier and parts[part.name].state in ("running", "idle")]
-        parts |= {
-            part.name: PartStatus("unavailable", _not_yet(part))
-            for part in LATER
-            if part.wanted(self._config)
-        }
-        return ManagerStatus(self._state, parts, tuple(tiers), versions(), build_info())
+        What is not built yet is built from the new one. Sizes and the strategy of memory, the size of the
+        disk tier, sampling, thresholds and the number of workers are changed where they run; the rest keeps
+        its old value until :meth:`close` and :meth:`start`. Raises :exc:`ConfigError` as the constructor
+        does, and then nothing has changed.
 
-    def _status_of(self, part: Part) -> PartStatus:
-        if not part.wanted(self._config):
-            return PartStatus("off")
-        if part.name in self._failures:
-            return PartStatus("failed", self._failures[part.name])
-        built = self._built.get(part.name)
-        if built is None:
-            return PartStatus("idle", "built on first use")
-        stats = getattr(built, "stats", None)
-        return PartStatus("running", stats=stats() if callable(stats) else None)
-
-
-def _close(part: object) -> BaseException | None:
-    try:
-        if isinstance(part, Closable):
-            part.close()
-    except BaseException as error:  # also KeyboardInterrupt: the parts after this one are still to be closed
-        return error
-    return None
+        >>> manager = PerformanceManager(caching={"max_memory": "8MB"}).start()
+        >>> _ = manager.memory
+        >>> manager.reload(caching={"max_memory": "4MB", "strategy": "lru"}).applied
+        ('caching.layers.memory.max_size', 'caching.layers.memory.strategy')
+        >>> manager.memory.capacity, manager.memory.policy
+        (4194304, 'lru')
+        """
+        fresh = load(config, **options)
+        with self._lock:
+            outcome = adjust(self._built, self._real(), Loaded(self._config, self._settings), fresh)
+            self._config, self._settings = fresh
+        return outcome
 
 
-def _not_yet(part: Later) -> str:
-    return f"not available in perfcore {__version__}; {part.instead}"
+def _renew_lock() -> None:
+    global _sharing
+    _sharing = Lock()  # a thread that is not in a forked child may have held it
 
 
-@cache
-def _say_once(part: Later) -> None:
-    log.warning("%s is configured and %s", part.name, _not_yet(part))
-
-
-# A thread that is not there in a forked child may have held a lock at the fork.
-_managers: WeakSet[PerformanceManager] = WeakSet()
-
-
-def _renew_locks() -> None:
-    for manager in _managers:
-        manager._lock = RLock()
-
-
-os.register_at_fork(after_in_child=_renew_locks)
+os.register_at_fork(after_in_child=_renew_lock)

@@ -7,15 +7,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from perfcore.config.schema import CacheConfig, DiskLayer, Monitoring, PerformanceConfig
+from perfcore.config.schema import (
+    CacheConfig,
+    DiskLayer,
+    DistributedLayer,
+    MemoryLayer,
+    Monitoring,
+    PerformanceConfig,
+)
+from perfcore.fastpath import FastPath
 
 if TYPE_CHECKING:  # a room is imported when its part is built, and not before
     from perfcore.cache import Cache, CacheManager, DiskCache, RemoteCache
     from perfcore.monitor import MetricsCollector, PerformanceAlerting, PerformanceProfiler
+    from perfcore.monitor.rules import Rule
     from perfcore.parsing import OptimizedParser
+    from perfcore.precompile import Precompilation
     from perfcore.workers import WorkerPool
 
-__all__ = ["LATER", "PARTS", "Later", "Part", "introduce", "nothing"]
+__all__ = ["LATER", "PARTS", "Later", "Part", "configured_rules", "introduce", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +66,12 @@ def _memory(config: PerformanceConfig) -> Cache[Any, Any]:
     from perfcore.cache import Cache
 
     layer = config.caching.layers.memory
-    return Cache(maxbytes=layer.max_size, policy=layer.strategy, ttl=layer.ttl)
+    return Cache(maxbytes=layer.max_size, policy=layer.strategy, ttl=_ttl(config, layer))
+
+
+def _ttl(config: PerformanceConfig, layer: MemoryLayer | DiskLayer | DistributedLayer) -> float | None:
+    """Return the ttl of a tier: none where values are ended by hand."""
+    return None if config.caching.policies.invalidation == "manual" else layer.ttl
 
 
 def _disk(config: PerformanceConfig) -> DiskCache:
@@ -66,7 +81,7 @@ def _disk(config: PerformanceConfig) -> DiskCache:
     return DiskCache(
         layer.directory,
         maxbytes=layer.max_size,
-        ttl=layer.ttl,
+        ttl=_ttl(config, layer),
         compression=layer.compression,
         durability=layer.durability,
     )
@@ -80,14 +95,19 @@ def _cache(
     below = [
         None if isinstance(tier, Cache) else tier for tier in (disk, distributed)
     ]  # off, or not to be had
-    return CacheManager(memory, *below, warmup=config.caching.policies.warmup)
+    policies = config.caching.policies
+    # where dependencies are what ends values, files are looked at on each hit, elsewhere once a second
+    interval = 0.0 if policies.invalidation == "dependency" else 1.0
+    return CacheManager(memory, *below, warmup=policies.warmup, check_interval=interval)
 
 
 def _distributed(config: PerformanceConfig) -> RemoteCache:
     from perfcore.cache import RemoteCache
 
     layer = config.caching.layers.distributed
-    return RemoteCache(nodes=layer.nodes, replication_factor=layer.replication_factor, ttl=layer.ttl)
+    return RemoteCache(
+        nodes=layer.nodes, replication_factor=layer.replication_factor, ttl=_ttl(config, layer)
+    )
 
 
 def _parser(config: PerformanceConfig) -> OptimizedParser:
@@ -108,21 +128,30 @@ def _parser_directory(disk: DiskLayer) -> str | Literal[False] | None:
     return disk.directory and str(Path(disk.directory, "parse"))
 
 
-def _alerts(config: PerformanceConfig) -> PerformanceAlerting:
+def _alerts(config: PerformanceConfig, fast_path: FastPath) -> PerformanceAlerting:
+    from perfcore.monitor import PerformanceAlerting
+    from perfcore.monitor.handlers import log_handler
+
+    alerts = PerformanceAlerting(configured_rules(config), handlers=[log_handler()])
+    alerts.actions.add("enable_fast_path", fast_path.act)
+    return alerts
+
+
+def configured_rules(config: PerformanceConfig) -> list[Rule]:
+    """Return the rules that ``monitoring.alerts`` and ``monitoring.thresholds`` are short for."""
     from msgspec.structs import replace
 
-    from perfcore.monitor.alerts import PerformanceAlerting, threshold_rules
-    from perfcore.monitor.handlers import log_handler
+    from perfcore.monitor.alerts import threshold_rules
 
     settings = config.monitoring.alerts
     named = {"cpu": settings.cpu, "memory": settings.memory, "response_time": settings.latency}
-    rules = []
+    rules: list[Rule] = []
     for name, setting in named.items():
         if setting.threshold is not None:
             milliseconds = 1000 if name == "response_time" else 1
             (rule,) = threshold_rules({name: setting.threshold * milliseconds})
             rules.append(replace(rule, actions=(setting.action,) if setting.action else ()))
-    return PerformanceAlerting(rules, handlers=[log_handler()])
+    return rules
 
 
 def _no_alerts() -> PerformanceAlerting:
@@ -177,6 +206,12 @@ def _no_workers() -> WorkerPool:
     return InlinePool()
 
 
+def _precompilation(config: PerformanceConfig, disk: DiskCache | Cache[Any, Any]) -> Precompilation:
+    from perfcore.precompile import Precompilation
+
+    return Precompilation(config, disk)
+
+
 def introduce(built: dict[str, Any], name: str) -> None:
     """Make parts known to each other, of which ``name`` was just built."""
     for (one, other), meet in _MEETINGS.items():
@@ -198,12 +233,23 @@ def _let_scale(alerts: PerformanceAlerting, pool: WorkerPool) -> None:
         alerts.actions.add("scale_workers", Growth(pool))
 
 
+def _let_hurry(path: FastPath, cache: CacheManager) -> None:
+    def hurry(hurried: bool) -> None:
+        cache.hurried = hurried
+
+    path.add("memory only, stale if need be", lambda: hurry(True), lambda: hurry(False))
+
+
 #: what two parts have to do with each other
 _MEETINGS: dict[tuple[str, str], Callable[[Any, Any], None]] = {
     ("monitor", "memory"): lambda monitor, cache: monitor.caching.add("memory", cache),
     ("monitor", "parser"): lambda monitor, parser: parser.listen(monitor.parsing.record),
     ("monitor", "workers"): _count_tasks,
     ("alerts", "workers"): _let_scale,
+    ("fast_path", "profiler"): lambda path, profiler: path.add(
+        "no profiles", profiler.pause, profiler.resume
+    ),
+    ("fast_path", "cache"): _let_hurry,
 }
 
 
@@ -229,7 +275,8 @@ PARTS = (
         _profiler,
         _no_profiler,
     ),
-    Part("alerts", _monitoring(lambda m: m.enable_alerts), _alerts, _no_alerts),
+    Part("fast_path", lambda c: True, lambda config: FastPath(), FastPath),
+    Part("alerts", _monitoring(lambda m: m.enable_alerts), _alerts, _no_alerts, needs=("fast_path",)),
     Part(
         "monitor",
         _monitoring(lambda m: m.enable_metrics),
@@ -238,10 +285,16 @@ PARTS = (
         needs=("alerts",),
         at_start=True,
     ),
+    Part(
+        "precompilation",
+        lambda c: c.optimization.enable_precompilation,
+        _precompilation,
+        lambda: None,
+        needs=("disk",),
+        at_start=True,
+    ),
 )
 
 LATER = (
     Later("warmup", _caching(lambda c: c.policies.warmup == "predictive"), "caches fill as they are used"),
-    Later("precompilation", lambda c: c.optimization.enable_precompilation),
-    Later("no tree shaking", lambda c: not c.optimization.enable_tree_shaking, "only what is used is loaded"),
 )

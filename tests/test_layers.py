@@ -22,7 +22,23 @@ FLOORS = {
     **dict.fromkeys(["metrics", "simulation"], 3),
     **dict.fromkeys(["cache", "io", "memory", "monitor", "workers"], 4),
     **dict.fromkeys(["parsing", "scaling"], 5),
-    **dict.fromkeys(["cli", "compat", "integrations", "manager", "parts", "status", "testing"], 6),
+    **dict.fromkeys(
+        [
+            "assembly",
+            "cli",
+            "compat",
+            "fastpath",
+            "integrations",
+            "manager",
+            "parts",
+            "precompile",
+            "reload",
+            "status",
+            "stopping",
+            "testing",
+        ],
+        6,
+    ),
     **dict.fromkeys(["", "__main__"], 7),  # "" is the package itself, the facade of all rooms
 }
 #: where rooms of one floor may know each other

@@ -5,13 +5,14 @@ import os
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from guide_examples import ADVANCED, BASIC
 
 import perfcore
-from perfcore import ConfigError, PerfcoreError, PerformanceManager
+from perfcore import ConfigError, PerfcoreError, PerformanceManager, assembly
 from perfcore import manager as manager_module
 
 ROOT = Path(perfcore.__file__).parent.parent
@@ -19,7 +20,7 @@ ROOT = Path(perfcore.__file__).parent.parent
 
 @pytest.fixture(autouse=True)
 def nothing_was_said_before():
-    manager_module._say_once.cache_clear()
+    assembly._say_once.cache_clear()
 
 
 def run(script, **environment):
@@ -208,8 +209,10 @@ def test_without_code_splitting_everything_that_is_on_is_built_at_the_start(tmp_
         optimization={"enable_code_splitting": False}, caching={"layers": layers}
     ) as manager:
         states = {name: part.state for name, part in manager.status().parts.items()}
-        running = dict.fromkeys(["memory", "disk", "cache", "parser"], "running")
-        off = dict.fromkeys(["distributed", "alerts", "monitor", "profiler", "workers"], "off")
+        running = dict.fromkeys(["memory", "disk", "cache", "parser", "fast_path"], "running")
+        off = dict.fromkeys(
+            ["distributed", "alerts", "monitor", "profiler", "workers", "precompilation"], "off"
+        )
         assert states == running | off
 
 
@@ -345,7 +348,7 @@ def test_what_is_configured_and_not_there_yet_is_said_plainly_and_logged_once(ca
             with PerformanceManager(example) as manager:
                 status = manager.status()
     missing = {name: part.detail for name, part in status.parts.items() if part.state == "unavailable"}
-    assert " ".join(sorted(missing)) == ("precompilation warmup")
+    assert " ".join(sorted(missing)) == "warmup"
     assert (
         missing["warmup"] == f"not available in perfcore {perfcore.__version__}; caches fill as they are used"
     )
@@ -377,3 +380,77 @@ def test_a_representation_shows_no_value():
         manager.memory["user"] = "secret"
         assert repr(manager) == "<PerformanceManager: started, built: memory>"
         assert "secret" not in repr(manager.status())
+
+
+# --- one for the process ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def alone(monkeypatch):
+    """No manager of this process yet, and none left behind."""
+    monkeypatch.setattr(manager_module, "_shared", None)
+    yield
+    if manager_module._shared is not None:
+        manager_module._shared.close()
+
+
+@pytest.mark.usefixtures("alone")
+def test_a_process_has_one_shared_manager_that_is_started():
+    shared = PerformanceManager.shared(caching={"max_memory": "8MB"})
+    assert shared.status().state == "started"
+    assert PerformanceManager.shared() is shared is PerformanceManager.shared(caching={"max_memory": "8MB"})
+    shared.close()
+    assert PerformanceManager.shared() is shared
+    assert shared.status().state == "started"
+
+
+@pytest.mark.usefixtures("alone")
+def test_another_configuration_for_the_shared_manager_is_refused_and_can_be_reloaded():
+    shared = PerformanceManager.shared(caching={"max_memory": "8MB"})
+    with pytest.raises(ConfigError, match="another configuration"):
+        PerformanceManager.shared(caching={"max_memory": "4MB"})
+    shared.reload(caching={"max_memory": "4MB"})
+    assert PerformanceManager.shared(caching={"max_memory": "4MB"}) is shared
+
+
+@pytest.mark.usefixtures("alone")
+def test_threads_that_ask_at_once_share_one_manager():
+    with ThreadPoolExecutor(8) as threads:
+        found = [*threads.map(lambda _: PerformanceManager.shared(), range(32))]
+    assert len({id(manager) for manager in found}) == 1
+
+
+def test_the_shared_manager_is_closed_at_the_end_of_the_interpreter(tmp_path):
+    caching = {"layers": {"disk": {"directory": str(tmp_path)}}}
+    run(f"""
+        from perfcore import PerformanceManager
+        PerformanceManager.shared(caching={caching!r}).cache.set("a", 1)
+        """)
+    with PerformanceManager(caching=caching) as manager:
+        assert manager.cache.get("a") == 1
+
+
+# --- policies -----------------------------------------------------------------------------------------------
+
+
+def test_with_invalidation_by_hand_the_ttl_of_tiers_ends_nothing(tmp_path):
+    layers = {"memory": {"ttl": 0.01}, "disk": {"directory": str(tmp_path), "ttl": 0.01}}
+    with PerformanceManager(caching={"layers": layers, "policies": {"invalidation": "manual"}}) as manager:
+        manager.cache.set("a", 1)
+        assert manager.memory.expires_in("a") is None and manager.disk.expires_in("a") is None
+        manager.cache.set("b", 1, ttl=5)
+        assert manager.memory.expires_in("b") is not None
+
+
+@pytest.mark.parametrize(("policy", "seen"), [("dependency", "new"), ("ttl", "old")])
+def test_with_invalidation_by_dependency_files_are_looked_at_on_each_hit(tmp_path, policy, seen):
+    file = tmp_path / "file"
+    file.write_text("old")
+    with PerformanceManager(caching={"policies": {"invalidation": policy}}) as manager:
+
+        def read():
+            return manager.cache.get_or_set("a", file.read_text, depends_on=file)
+
+        assert read() == "old"
+        file.write_text("new")
+        assert read() == seen

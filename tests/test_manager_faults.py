@@ -10,8 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from perfcore import ConfigError, PerformanceManager
-from perfcore import manager as manager_module
+from perfcore import ConfigError, PerformanceManager, assembly
 from perfcore.parts import PARTS
 
 
@@ -42,7 +41,7 @@ def parts(monkeypatch):
             return make
 
         monkeypatch.setattr(
-            manager_module,
+            assembly,
             "PARTS",
             [
                 replace(part, wanted=lambda c: True, build=build(part))
@@ -155,3 +154,85 @@ def test_threads_that_ask_at_once_for_a_part_that_takes_long_get_one(parts):
         assert {id(part) for part in found} == {id(manager.parser)}
         assert len(found) == 8
     assert log == ["parser"]
+
+
+# --- stopping in a bounded time -----------------------------------------------------------------------------
+
+
+class Stuck(Recorder):
+    """A part whose closing does not end before it is let."""
+
+    def __init__(self, name, log, may_end):
+        super().__init__(name, log)
+        self.may_end = may_end
+
+    def close(self):
+        assert self.may_end.wait(60)
+        super().close()
+
+
+@pytest.fixture
+def may_end():
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_a_part_that_hangs_while_closing_is_named_and_the_others_are_closed(parts, may_end):
+    log: list[str] = []
+    parts(log)
+    manager = PerformanceManager(EAGER).start()
+    manager._built["cache"] = Stuck("cache", log, may_end)
+    begun = time.monotonic()
+    with pytest.raises(BaseExceptionGroup) as caught:
+        manager.close(timeout=0.2)
+    assert time.monotonic() - begun < 20
+    (error,) = caught.value.exceptions
+    assert isinstance(error, TimeoutError) and str(error).startswith("cache was still closing")
+    assert log == ["parser", "disk", "memory"]
+    assert manager.status().state == "closed"
+
+
+def test_in_time_a_deadline_changes_nothing(parts):
+    log, errors = [], {"disk": OSError("disk")}
+    parts(log, errors)
+    manager = PerformanceManager(EAGER).start()
+    with pytest.raises(ExceptionGroup) as caught:
+        manager.close(timeout=60)
+    assert log == ["parser", "cache", "disk", "memory"]
+    assert list(caught.value.exceptions) == [errors["disk"]]
+
+
+def test_workers_that_do_not_come_to_an_end_are_left_and_what_waits_is_cancelled(may_end):
+    manager = PerformanceManager(workers={"pool": {"min": 1, "max": 1, "scaling": "fixed"}}).start()
+    running = manager.workers.submit(may_end.wait, 60)
+    while not running.running():
+        time.sleep(0.001)
+    waiting = manager.workers.submit(print, "never")
+    with pytest.raises(BaseExceptionGroup) as caught:
+        manager.close(timeout=0.2)
+    (error,) = caught.value.exceptions
+    assert isinstance(error, TimeoutError) and str(error).startswith("workers")
+    assert waiting.cancelled() and not running.done()
+
+
+def test_closing_during_a_start_waits_for_it_as_long_as_it_may(parts, may_end):
+    log: list[str] = []
+    parts(log)
+    manager = PerformanceManager()
+    begun = threading.Event()
+
+    def build():
+        with manager._lock:
+            begun.set()
+            may_end.wait(60)
+
+    starting = threading.Thread(target=build)
+    starting.start()
+    assert begun.wait(60)
+    with pytest.raises(TimeoutError, match="still starting"):
+        manager.close(timeout=0.1)
+    may_end.set()
+    starting.join(60)
+    manager.close(timeout=60)
+    assert manager.status().state == "closed"

@@ -143,6 +143,11 @@ class Compression:
         self._trainer.sampling = False
         self._current = dictionary.number
 
+    @property
+    def learnt(self) -> bool:
+        """Whether there is a dictionary to compress with."""
+        return self._current != 0
+
     def content(self, number: int) -> bytes | None:
         """Return the content of dictionary ``number``, if it is known here."""
         dictionary = self._dictionaries.get(number)

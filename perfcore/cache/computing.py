@@ -76,7 +76,7 @@ class Computing(Ladder):
             return cast(_T, value)
         name, flights = self._flight(key), self._flights
         look = partial(self._fresh, key, plan)
-        if fresh or (value is not ABSENT and not plan.waits):
+        if fresh or (value is not ABSENT and (self._hurried or not plan.waits)):
             refresh = partial(flights.alone, name, look, compute, behind=True)
             flights.threads.behind(name, lambda _: refresh(), self._note_failure)
             return cast(_T, value)
@@ -123,7 +123,7 @@ class Computing(Ladder):
             return cast(_T, value)
         compute = compute_slowly if self._slow else compute
         name, flights = self._flight(key), self._flights
-        if fresh or (value is not ABSENT and not plan.waits):
+        if fresh or (value is not ABSENT and (self._hurried or not plan.waits)):
             refresh = partial(flights.aalone, name, look, compute, behind=True)
             flights.tasks.behind(name, lambda _: refresh(), self._note_failure)
             return cast(_T, value)
@@ -231,7 +231,7 @@ class Computing(Ladder):
     def _climb_many(self, keys: list[Any], missing: list[int], values: list[Any], default: Any) -> None:
         """Ask each tier below once for what the ones above do not have."""
         names = {place: self._names.encode(keys[place]) for place in missing}
-        for depth, tier in enumerate(self._below):
+        for depth, tier in enumerate(() if self._hurried else self._below):
             word, heard = self._word, self._heard
             seen = {place: (self._turns.current(keys[place]), word, heard) for place in missing}
             asked, missing = missing, []
@@ -247,7 +247,7 @@ class Computing(Ladder):
             values[place] = default
 
     async def _aget(self, key: Any, default: Any) -> Any:
-        if self._slow and self._memory.peek(self._near(key), ABSENT) is ABSENT:
+        if self._slow and not self._hurried and self._memory.peek(self._near(key), ABSENT) is ABSENT:
             return await asyncio.to_thread(self.get, key, default)
         value = self.get(key, ABSENT)
         return default if value is ABSENT else value

@@ -57,6 +57,8 @@ class Ladder(Front):
         self._marks = Marks(below[-1] if below else None)
         self._guards = Guards(names, self._marks, Files(interval), self._look)
         self._stale = 0
+        #: Look no further than memory, and take what is there although it is no longer fresh.
+        self._hurried = False
         #: How often others have changed something, for those who look while it happens.
         self._heard = 0
         for tier in below:
@@ -93,6 +95,8 @@ class Ladder(Front):
             self._seen = word
 
     def _missed(self, key: Any, default: Any) -> Any:
+        if self._hurried:
+            return default
         held = self._climb(key, self._names.encode(key))
         if type(held) is Guarded:
             return held.value if monotonic() < held.fresh else default
@@ -102,7 +106,7 @@ class Ladder(Front):
         if not self._holds(guarded):
             self._discard(key, guarded)
             return self._missed(key, default)
-        return guarded.value if monotonic() < guarded.fresh else default
+        return guarded.value if self._hurried or monotonic() < guarded.fresh else default
 
     # -- looking --
 

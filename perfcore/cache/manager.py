@@ -221,6 +221,22 @@ class CacheManager(Computing):
         """Remove everything of this namespace and version; without either, everything on all tiers."""
         self._clear()
 
+    # -- under pressure --
+
+    @property
+    def hurried(self) -> bool:
+        """Whether lookups look no further than memory and take what is there although it is no longer fresh.
+
+        For times when anything is better than to wait: a lookup that memory cannot answer is a miss, and a
+        value that has outlived its ``ttl`` but not its ``stale_ttl`` is served. What was invalidated is not.
+        ``get_or_set`` still looks everywhere before it computes. May be assigned.
+        """
+        return self._hurried
+
+    @hurried.setter
+    def hurried(self, hurried: bool) -> None:
+        self._hurried = bool(hurried)
+
     # -- looking around --
 
     def explain(self, key: Any, /) -> Whereabouts:

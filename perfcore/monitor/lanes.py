@@ -7,7 +7,6 @@ alert storm the latest is what matters. Lanes start with their first job and sta
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 from collections import deque
@@ -95,6 +94,8 @@ class Lane:
             try:
                 result = self._work(job)
                 if isawaitable(result):
+                    import asyncio  # 7 ms of a start, and few handlers are async
+
                     asyncio.run(_wait_for(result))
             except Exception as error:
                 failed = True

@@ -71,6 +71,7 @@ class PerformanceProfiler:
         self._tracer = None if tracer is None else GuardedTracer(tracer)
         self._gate = Gate(self._rate)
         self._gates: WeakSet[Gate] = WeakSet()
+        self._paused = False
         self._kept: deque[Profile] = deque(maxlen=capacity)
         self._slowest: list[tuple[float, str, Profile]] = []
         self._samples = self._errors = self._cost = 0
@@ -80,8 +81,26 @@ class PerformanceProfiler:
 
     @property
     def sampling_rate(self) -> float:
-        """The share of calls that are sampled."""
+        """The share of calls that are sampled; may be assigned. ValueError if it is not from 0 to 1."""
         return self._rate
+
+    @sampling_rate.setter
+    def sampling_rate(self, rate: float) -> None:
+        self._rate = Gate(float(rate)).rate  # which refuses what is no rate
+        if not self._paused:
+            self.resume()
+
+    def pause(self) -> None:
+        """Sample nothing until :meth:`resume`; what is being profiled is kept."""
+        self._paused = True
+        for gate in (self._gate, *self._gates):
+            gate.pause()
+
+    def resume(self) -> None:
+        """Sample again."""
+        self._paused = False
+        for gate in (self._gate, *self._gates):
+            gate.resume(self._rate)
 
     # -- profiling --
 
@@ -101,6 +120,8 @@ class PerformanceProfiler:
         title = name or f"{getattr(fn, '__module__', '?')}.{getattr(fn, '__qualname__', repr(fn))}"
         gate = Gate(self._rate)
         self._gates.add(gate)
+        if self._paused:
+            gate.pause()
 
         profiled: Callable[P, R] = wrapped(fn, gate, title, self._perhaps)
         if iscoroutinefunction(fn):

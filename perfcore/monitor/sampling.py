@@ -29,12 +29,13 @@ class Gate:
     ([], True, 1.0)
     """
 
-    __slots__ = ("__weakref__", "_lock", "_random", "rate", "skips", "weight")
+    __slots__ = ("__weakref__", "_lock", "_paused", "_random", "rate", "skips", "weight")
 
     def __init__(self, rate: float, random: Callable[[], float] | None = None) -> None:
         if not 0 <= rate <= 1:
             raise ValueError(f"a sampling rate is from 0 to 1, got {rate!r}")
         self.rate, self.weight = rate, 1 / rate if rate else 0.0
+        self._paused = False
         self.forked()
         if random is not None:
             self._random = random
@@ -44,6 +45,19 @@ class Gate:
         """Take a new lock, which may have been held, and a new order, lest the child repeats its parent's."""
         self._lock = Lock()
         self._random = Random().random
+
+    def pause(self) -> None:
+        """Sample nothing until :meth:`resume`."""
+        with self._lock:
+            self._paused, self.skips = True, repeat(None)
+
+    def resume(self, rate: float | None = None) -> None:
+        """Sample again, from now on with probability ``rate`` if one is given."""
+        with self._lock:
+            self._paused = False
+            if rate is not None:
+                self.rate, self.weight = rate, 1 / rate if rate else 0.0
+            self.skips = self._draw()
 
     def sampled(self) -> bool:
         """Say whether a call that found no ticket is to be sampled: it is, unless others were faster."""
@@ -57,7 +71,7 @@ class Gate:
                     return True
 
     def _draw(self) -> Iterator[None]:
-        if self.rate == 0:
+        if self.rate == 0 or self._paused:
             return repeat(None)
         if self.rate == 1:
             return repeat(None, 0)

@@ -7,7 +7,6 @@ import os
 from collections.abc import Mapping
 from math import isfinite
 from pathlib import Path
-from tempfile import mkstemp
 
 import msgspec
 
@@ -31,6 +30,8 @@ class _Saved(msgspec.Struct):
 def save_phases(path: Path, phases: Mapping[str, Phase], now: float, wall: float) -> None:
     """Write the file anew, whole or not at all; a disk that cannot is logged and otherwise no trouble."""
     saved = _Saved(_VERSION, wall, {name: _aged(phase, now) for name, phase in phases.items()})
+    from tempfile import mkstemp  # 4 ms of a start, and many alerts have no state file
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, draft = mkstemp(dir=path.parent, prefix=path.name)

@@ -225,6 +225,10 @@ class DiskCache(Computed):
         """Commit everything written so far."""
         self._store.drain()
 
+    def prepare(self) -> str:
+        """Load the compression dictionary, as the first write would; says whether there is one."""
+        return "loaded" if self._store.packing.adopt() else "none yet"
+
     def verify(self) -> Verification:
         """Check the file and every entry in it, and remove what is damaged; 1 GB takes some ten seconds."""
         return upkeep.verify(self._store, self._codec.secret)

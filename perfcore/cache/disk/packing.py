@@ -52,15 +52,16 @@ class Packing:
         shrunk = self._compression.shrink(payload, write.compression, load)
         return _entry(write, payload, shrunk, dictionaries)
 
-    def adopt(self) -> None:
-        """Go on with the dictionary that another process, or an earlier one, has learnt."""
+    def adopt(self) -> bool:
+        """Go on with the dictionary that another process, or an earlier one, has learnt; is there one?"""
         if self._adopted:
-            return
+            return self._compression.learnt
         self._adopted = True
         number = self._access.read(lambda txn, ledger: ledger.latest_dictionary(txn), 0)
         content = self._load(number) if number else None
         if content is not None:
             self._compression.use(Dictionary(number, content))
+        return self._compression.learnt
 
     def keep(self, txn: Txn, ledger: Ledger, numbers: set[int]) -> None:
         """Store the dictionaries that entries of this transaction need, if they are not there yet."""
