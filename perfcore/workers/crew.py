@@ -21,7 +21,7 @@ from perfcore._log import logger
 from perfcore.workers.calls import Calls
 from perfcore.workers.ending import register
 from perfcore.workers.errors import DeadlineError
-from perfcore.workers.keeper import Keeper
+from perfcore.workers.keeper import Keeper, is_surplus
 from perfcore.workers.queues import Queues
 from perfcore.workers.task import Task
 from perfcore.workers.worker import Runner, Worker, current_worker, here
@@ -73,7 +73,10 @@ class Crew:
         if worker is not None and worker.crew is not self:
             worker = None
         begun = None
-        self.calls.enter(self.lock, task)
+        if worker is None:
+            self.calls.enter(self.lock, task)
+        else:  # its thread has the GIL as often as the others
+            self.calls.share(self.lock)
         try:
             if self.closed:
                 raise RuntimeError(self.closed)
@@ -156,17 +159,18 @@ class Crew:
         else:
             worker.failed += 1
         worker.task = outer
-        if task._level == 0 and task._cond is not None and self.queues.total:
+        if task._level == 0 and task._called and self.queues.total:
             self.calls.begin(task)
 
     def _next(self, worker: Worker) -> Task[Any] | None:
         while True:
-            if self.calls.waiting:
-                self.calls.answer()
-            with self.lock:
+            if self.calls.waiting and not self.queues.counts[0]:
+                self.calls.answer(self, worker)
+            self.calls.share(self.lock)
+            try:
                 if worker.number not in self.workers:  # given up on, or in a forked child
                     return None
-                if self.surplus and self._is_surplus(worker):
+                if self.surplus and is_surplus(self, worker):
                     return None
                 task = self.queues.take(worker.number)
                 if task is None:
@@ -179,6 +183,8 @@ class Crew:
                         self._make_room(task._level)
                     if self.resting and self.queues.total:
                         self.resting.pop().gate.release()
+            finally:
+                self.lock.release()
             if task is None:
                 if self._rest(worker):
                     continue
@@ -186,16 +192,6 @@ class Crew:
             if task._expires is None or task._expires > time.monotonic():
                 return task
             self.expire(task)
-
-    def _is_surplus(self, worker: Worker) -> bool:
-        """Let a worker go that is too many; whom it was woken for, another one gets."""
-        self.surplus -= 1
-        if len(self.workers) - self.blocked <= self.most:
-            return False
-        self.dismiss(worker)
-        if self.resting and self.queues.total:
-            self.resting.pop().gate.release()
-        return True
 
     def _make_room(self, level: int) -> None:
         """Wake who waits to submit once half the queue is free: each waking costs a switch."""
@@ -251,8 +247,7 @@ class Crew:
         """Wait for the end of a task. A worker helps: it runs the task if nobody has begun it."""
         worker = current_worker()
         if worker is None or worker.crew is not self:
-            task.sleep(timeout)
-            self.calls.end(task)
+            self.calls.wait(self, task, timeout)
         elif timeout is None and self.take_out(task):
             self._run_inline(worker, task)
         else:

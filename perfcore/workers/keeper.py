@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from perfcore.workers.crew import Crew
     from perfcore.workers.worker import Worker
 
-__all__ = ["Keeper", "Sample", "processors", "resize", "wanted"]
+__all__ = ["Keeper", "Sample", "is_surplus", "processors", "resize", "wanted"]
 
 #: seconds between two looks
 TICK: Final = 0.01
@@ -85,12 +85,23 @@ def resize(crew: Crew, least: int, most: int) -> None:
         crew.start(worker)
 
 
+def is_surplus(crew: Crew, worker: Worker) -> bool:
+    """Let a worker go (with the lock) that is too many; whom it was woken for, another one gets."""
+    crew.surplus -= 1
+    if len(crew.workers) - crew.blocked <= crew.most:
+        return False
+    crew.dismiss(worker)
+    if crew.resting and crew.queues.total:
+        crew.resting.pop().gate.release()
+    return True
+
+
 class Keeper:
     """The thread that looks after the size, the balance and the deadlines of a pool while tasks wait."""
 
     def __init__(self, crew: Crew) -> None:
         self._crew = crew
-        self._clocks: dict[int, float] = {}
+        self._clocks = {worker.number: _processor_time(worker) for worker in crew.workers.values()}
         self._processors = processors()
         self._at = time.monotonic()
 
@@ -159,7 +170,7 @@ class Keeper:
         """Return the processor time that workers used since the last look, per second and processor."""
         now = time.monotonic()
         clocks = {worker.number: _processor_time(worker) for worker in workers}
-        used = sum(spent - self._clocks.get(number, spent) for number, spent in clocks.items())
+        used = sum(spent - self._clocks.get(number, 0.0) for number, spent in clocks.items())
         elapsed, self._at, self._clocks = now - self._at, now, clocks
         return max(0.0, used / (elapsed * self._processors)) if elapsed > 0 else 0.0
 

@@ -44,12 +44,21 @@ class Task(Future[T]):
     _exception: BaseException | None = None
     #: the queue that it is in, under the pool's lock; None when somebody owns it
     _home: deque[Task[Any]] | None = None
-    _born = 0.0
+    #: a thread outside the pool waits for its result
+    _called = False
 
     def __init__(  # without Future's, which is what costs
         self, crew: Crew, call: tuple[Any, ...], level: int, expires: float | None
     ) -> None:
         self._crew, self._call, self._level, self._expires = crew, call, level, expires
+
+    def __repr__(self) -> str:
+        """Say the state, without a condition: to be looked at is not to be waited for."""
+        state = self._state.lower().replace("_", " ")
+        if self._state is FINISHED:
+            kind = self._result if self._exception is None else self._exception
+            state += f" {'returned' if self._exception is None else 'raised'} {type(kind).__name__}"
+        return f"<{type(self).__name__} at {id(self):#x} state={state}>"
 
     # --- what concurrent.futures.wait and as_completed look at ----------------------------------------------
 

@@ -126,6 +126,52 @@ def test_callbacks_are_called_once_before_and_after_the_end(pool):
     assert called == [future, "second", future]
 
 
+def test_to_look_at_a_task_is_not_to_wait_for_it():
+    with WorkerPool(min=1, max=1) as pool:
+        go = threading.Event()
+
+        def look():
+            waiting = pool.submit(go.wait, PATIENCE)
+            return [repr(waiting) for _ in range(3)]
+
+        texts = pool.submit(look).result(PATIENCE)
+        assert all("state=pending" in text for text in texts)
+        go.set()
+        done = pool.submit(int)
+        assert done.result(PATIENCE) == 0 and "state=finished returned int" in repr(done)
+        failed = pool.submit(int, "x")
+        assert failed.exception(PATIENCE) is not None and "raised ValueError" in repr(failed)
+    assert pool.stats().injected == 0
+
+
+def test_an_urgent_call_in_a_flood_of_low_ones_begins_no_threads_beyond_the_most_there_may_be():
+    stop = []
+
+    def low():
+        if not stop:
+            pool.submit(low, priority="low")
+
+    with WorkerPool(min=2, max=4) as pool:
+        for _ in range(300):
+            pool.submit(low, priority="low")
+        for _ in range(effort(100)):
+            assert pool.submit(int, priority="high").result(PATIENCE) == 0
+            assert len(pool._crew.workers) <= 4
+        stop.append(True)
+
+
+def test_an_urgent_call_that_nobody_ends_holds_the_workers_up_only_for_a_moment():
+    with WorkerPool(min=2, max=2) as pool:
+        go = threading.Event()
+        urgent = pool.submit(go.wait, PATIENCE, priority="high")
+        waiting = threading.Thread(target=urgent.result)
+        waiting.start()
+        for _ in range(effort(50)):
+            assert pool.submit(int, priority="low").result(PATIENCE) == 0
+        go.set()
+        waiting.join(PATIENCE)
+
+
 def test_result_gives_up_after_its_timeout():
     with Stopped() as stopped, pytest.raises(TimeoutError):
         stopped.pool.submit(int).result(0.01)
