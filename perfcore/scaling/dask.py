@@ -20,6 +20,7 @@ from perfcore.workers.packing import pack
 
 if TYPE_CHECKING:
     from perfcore.monitor import PerformanceMetrics
+    from perfcore.scaling.autoscale import AutoScaler
 
 __all__ = ["DaskBackend"]
 
@@ -202,6 +203,17 @@ class DaskBackend:
         with self._lock:
             self.moved += moved
         return moved
+
+    def adapt(self, rules: AutoScaler) -> Callable[[], None] | None:
+        """Let an auto-scaler decide on the cluster's loop, through Dask's ``Adaptive``; return its end.
+
+        None where only the scheduler's address is known, or the scheduler is lost.
+        """
+        if self._unusable() or not hasattr(self._cluster, "adapt"):
+            return None
+        from perfcore.scaling.adaptive import attach
+
+        return attach(self._cluster, rules)
 
     # --- losing the scheduler -------------------------------------------------------------------------------
 
