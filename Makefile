@@ -15,7 +15,7 @@ run: $(VENV)/.run build/.native  ## parse a source tree cold and warm and print 
 
 test: c-test lint types pytest asan  ## everything that must pass before a change lands
 
-pytest: dev servers proofs suites promtool  ## the Python tests
+pytest: dev servers proofs suites promtool browser  ## the Python tests
 	PERFCORE_PROOFS=demanded $(PYTEST)
 
 c-test:  ## the core's own tests: under the address and undefined-behaviour sanitizers, and as shipped
@@ -85,6 +85,10 @@ dev: $(VENV)/.dev build/.native
 servers:
 	@tools/debian-packages redis-server=redis-server redis-cli=redis-tools
 
+# What the live page is looked at with.
+browser:
+	@tools/debian-packages chromium=chromium
+
 # CPython's tests of thread pools, which some installations of it leave out.
 suites:
 	@tools/debian-packages /usr/lib/python3.11/test/test_concurrent_futures.py=libpython3.11-testsuite
@@ -137,4 +141,4 @@ build/free-threaded/.built: $(NATIVE_SOURCES) $(wildcard perfcore/*.py perfcore/
 	build/free-threaded/bin/python setup.py -q build --build-base build/free-threaded-work --build-lib build/free-threaded
 	@touch $@
 
-.PHONY: suites servers proofs promtool nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev
+.PHONY: browser suites servers proofs promtool nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from perfcore.assembly import Assembly
 from perfcore.config.loading import Loaded, Setting, load
 from perfcore.config.schema import PerformanceConfig
 from perfcore.errors import ConfigError
 from perfcore.reload import Reloaded, adjust
+from perfcore.serving import Serving
 from perfcore.status import ManagerStatus, PartStatus
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _shared: PerformanceManager | None = None
 _sharing = Lock()
 
 
-class PerformanceManager(Assembly):
+class PerformanceManager(Serving):
     """Builds, owns and stops the parts of perfcore that one configuration asks for.
 
     ``config`` is a mapping, the path of a ``.toml`` or ``.json`` file or a

@@ -33,6 +33,7 @@ FLOORS = {
             "parts",
             "precompile",
             "reload",
+            "serving",
             "status",
             "stopping",
             "testing",

@@ -222,11 +222,8 @@ class DiskTier:
 
     def health(self) -> Health:
         """Say whether the directory is open."""
-        if self._store.closed:
-            return Health(False, "closed")
-        if self._store.access.retry_in:
-            return Health(False, "cannot be used at the moment; the log says why")
-        return Health(True)
+        problems = self.cache.problems()
+        return Health(not problems, "; ".join(problems))
 
     def close(self) -> None:
         """Commit; close the cache if the manager has made it."""

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
         TrendRule,
         load_rules,
     )
+    from perfcore.monitor.serve.server import MetricsServer
+    from perfcore.monitor.serve.sources import Sources
     from perfcore.monitor.summary import MetricsSummary
 
 __all__ = [
@@ -47,6 +49,7 @@ __all__ = [
     "DiskCollector",
     "MemoryCollector",
     "MetricsCollector",
+    "MetricsServer",
     "MetricsSummary",
     "NetworkCollector",
     "ParseTimeCollector",
@@ -58,6 +61,7 @@ __all__ = [
     "Profile",
     "ProfileFilter",
     "ProfilerStats",
+    "Sources",
     "ThresholdRule",
     "TrendRule",
     "WorkerMetricsCollector",
@@ -105,6 +109,8 @@ __getattr__, __dir__ = lazy(
             "TrendRule",
             "load_rules",
         ],
+        "perfcore.monitor.serve.server": ["MetricsServer"],
+        "perfcore.monitor.serve.sources": ["Sources"],
         "perfcore.monitor.summary": ["MetricsSummary"],
     },
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from perfcore._native.histogram import HistogramSnapshot
 from perfcore.metrics.registry import Counter, Histogram, Registry
 from perfcore.monitor.collectors import Collector, Values
 from perfcore.monitor.rates import Rates, share
@@ -46,6 +47,10 @@ class ParseTimeCollector(Collector):
             self._failed.inc()
         self._times.observe(seconds)
 
+    def times(self) -> HistogramSnapshot:
+        """Return how long all requests took so far, in seconds."""
+        return self._times.snapshot()
+
     def collect(self, now: float) -> Values:
         """See :class:`.ParsingMetrics`."""
         times = self._times.snapshot()
@@ -71,6 +76,10 @@ class _Sources(Collector):
         super().__init__(interval)
         self._named: dict[str, Any] = {}
         self._seen: dict[str, Rates] = {}
+
+    def sources(self) -> dict[str, Any]:
+        """Return all sources by name."""
+        return dict(self._named)
 
     def names(self) -> list[str]:
         """Return the names of all sources."""

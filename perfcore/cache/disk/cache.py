@@ -252,6 +252,12 @@ class DiskCache(Computed):
         """Return what this object and its process have counted, and what the directory holds now."""
         return queries.stats(self._store, self._hits, self._misses)
 
+    def problems(self) -> list[str]:
+        """Return why the directory does not serve at the moment; nothing when it does."""
+        if self._store.closed:
+            return ["closed"]
+        return ["cannot be used at the moment; the log says why"] if self._store.access.retry_in else []
+
     def __contains__(self, key: object, /) -> bool:
         return queries.contains(self._store, encode_key(key), self._codec.secret)
 
