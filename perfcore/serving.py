@@ -101,10 +101,10 @@ def _sources(manager: Serving) -> Sources:
         }
 
     def workers() -> dict[str, Any]:
-        pool = manager._built.get("workers")
         watching = monitor()
         added = {} if watching is None else watching.workers.sources()
-        return added | ({} if pool is None else {"workers": pool})
+        running = manager.status().parts["workers"].state == "running"
+        return added | ({"workers": manager._built["workers"]} if running else {})
 
     return Sources(
         parts=lambda: _parts(manager.status()),
