@@ -18,12 +18,23 @@ function shape(name, attributes = {}, text = null) {
   return made;
 }
 
-/* Round steps for an axis from 0 to at least `top`. */
-function steps(top, base) {
+/* Round steps for an axis from 0 to at least `top`; whole ones where the things can only be counted. */
+function steps(top, { base, whole }) {
   const unit = base ** Math.floor(Math.log(top) / Math.log(base));
-  const step = [0.1, 0.2, 0.25, 0.5, 1, 2, 2.5, 5].map((part) => part * unit).find((each) => top / each <= 4.001) || unit;
+  const sizes = [0.1, 0.2, 0.25, 0.5, 1, 2, 2.5, 5].map((part) => part * unit);
+  const step = sizes.find((each) => top / each <= 4.001 && (!whole || Number.isInteger(each))) || 1;
   const found = [];
   for (let at = 0; at < top + step * 0.999; at += step) found.push(at);
+  return found;
+}
+
+/* Powers of ten around all that is positive, every second or third of them if there are many. */
+function powers(values) {
+  const known = values.filter((value) => value > 0);
+  const low = Math.floor(Math.log10(Math.min(...known, 1e9))), high = Math.ceil(Math.log10(Math.max(...known, 1e-9)));
+  if (low >= high) return known.length ? [10 ** low, 10 ** (low + 1)] : [1e-6, 1e-3, 1];
+  const step = Math.ceil((high - low) / 5), found = [];
+  for (let at = low; at < high + step; at += step) found.push(10 ** at);
   return found;
 }
 
@@ -45,8 +56,8 @@ function runs(times, values, longest) {
 }
 
 class Chart {
-  constructor(id, title, format, { top = null, base = 10 } = {}) {
-    Object.assign(this, { id, title, format, top, base, at: null });
+  constructor(id, title, format, { top = null, base = 10, whole = false, log = false } = {}) {
+    Object.assign(this, { id, title, format, top, base, whole, log, at: null });
     this.svg = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", tabindex: "0",
                               "aria-labelledby": `${id}-name ${id}-sum` });
     this.readout = element("output", { for: `${id}-plot` });
@@ -67,8 +78,8 @@ class Chart {
   /* `lines` are {name, values}; times are in seconds, `longest` what may be between two looks. */
   draw(times, lines, from, to, longest) {
     Object.assign(this, { times, lines, from, to, longest });
-    const highest = Math.max(0, ...lines.flatMap((line) => line.values).filter((value) => value !== null));
-    this.ticks = steps(this.top ?? (highest || 1), this.base);
+    const values = lines.flatMap((line) => line.values).filter((value) => value !== null);
+    this.ticks = this.log ? powers(values) : steps(this.top ?? (Math.max(0, ...values) || 1), this);
     this.svg.replaceChildren();
     this.axes();
     this.gaps();
@@ -79,7 +90,11 @@ class Chart {
   }
 
   x(time) { return LEFT + (WIDTH - LEFT - RIGHT) * (time - this.from) / (this.to - this.from || 1); }
-  y(value) { return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value / this.ticks.at(-1); }
+  y(value) {
+    const [low, high] = [this.ticks[0], this.ticks.at(-1)];
+    const part = this.log ? Math.log(Math.max(value, low) / low) / Math.log(high / low) : value / high;
+    return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * part;
+  }
 
   axes() {
     for (const tick of this.ticks) {

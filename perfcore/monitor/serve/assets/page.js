@@ -2,12 +2,12 @@
 const byId = (id) => document.getElementById(id);
 const store = { run: null, last: 0, times: [], series: {} };
 const charts = {
-  latency: new Chart("latency", "Latency, 95th percentile", seconds),
+  latency: new Chart("latency", "Latency, 95th percentile", seconds, { log: true }),
   hits: new Chart("hits", "Hit ratio by cache", percent, { top: 1 }),
   memory: new Chart("memory", "Memory", bytes, { base: 2 }),
-  workers: new Chart("workers", "Workers", count),
-  alerts: new Chart("alerts", "Alerts that fire", count),
-  arms: new Chart("arms", "The arm that rules each cache", (value) => Chart.arms[value] ?? ""),
+  workers: new Chart("workers", "Tasks of the workers", count, { whole: true }),
+  alerts: new Chart("alerts", "Alerts that fire", count, { whole: true }),
+  arms: new Chart("arms", "The arm that rules each cache", (value) => Chart.arms[value] ?? "", { whole: true }),
 };
 Chart.arms = [];
 let token = null, paused = false, live = null, timer = 0, seen = null;
@@ -80,7 +80,8 @@ function drawAll() {
   const begin = store.times.findIndex((time) => time >= to - range);
   const cut = (values) => values.slice(Math.max(0, begin));
   const times = cut(store.times);
-  const draw = (chart, lines) => chart.draw(times, lines.map((line) => ({ ...line, values: cut(line.values) })), to - range, to, 2.5 * live.interval);
+  const from = Math.max(to - range, Math.min(times[0] ?? to, to - 60));
+  const draw = (chart, lines) => chart.draw(times, lines.map((line) => ({ ...line, values: cut(line.values) })), from, to, 2.5 * live.interval);
   const lines = (wanted) => Object.entries(wanted).filter(([key]) => store.series[key]).map(([key, name]) => ({ name, values: store.series[key] }));
   draw(charts.latency, latencyLines());
   draw(charts.hits, named("hit_ratio.").map(([name, values]) => ({ name, values })));
