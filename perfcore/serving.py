@@ -24,7 +24,8 @@ class Serving(Assembly):
 
     _servers: tuple[MetricsServer, ...] = ()
 
-    def close(self, timeout: float | None = None) -> None:  # noqa: D102 - it is the assembly's
+    def close(self, timeout: float | None = None) -> None:
+        """Close the servers, then the parts: see :meth:`.Assembly.close`."""
         servers, self._servers = self._servers, ()
         for server in servers:
             server.close(2.0 if timeout is None else min(2.0, timeout))
