@@ -16,6 +16,7 @@ from perfcore.cache import clock
 from perfcore.cache.dependencies import MOST, Files, FileState, sort_out
 from perfcore.cache.invalidation import Mark, Marks
 from perfcore.cache.keys import digest
+from perfcore.cache.moves import Moves
 from perfcore.cache.naming import Names
 
 __all__ = ["NONE", "Conditions", "Guards", "open_up", "wrap"]
@@ -42,9 +43,9 @@ class Guards:
     """Makes conditions out of ``tags=`` and ``depends_on=``, and says whether they hold."""
 
     def __init__(
-        self, names: Names, marks: Marks, files: Files, look: Callable[[Any], Guarded | None]
+        self, names: Names, marks: Marks, files: Files, look: Callable[[Any], Moves[Guarded | None]]
     ) -> None:
-        """``look`` returns what a key holds, as far as it is under conditions."""
+        """``look`` finds what a key holds, as far as it is under conditions."""
         self._names, self._marks, self._files, self._look = names, marks, files, look
 
     def tag(self, tag: Any) -> bytes:
@@ -61,7 +62,7 @@ class Guards:
         """Return the name under which others depend on the key with canonical bytes ``name``."""
         return digest(b"key " + name)
 
-    def begin(self, own: bytes, tags: Iterable[Any], depends_on: Any) -> Conditions:
+    def beginning(self, own: bytes, tags: Iterable[Any], depends_on: Any) -> Moves[Conditions]:
         """Return the conditions of a value of the key ``own`` that is computed from now on.
 
         What the keys in ``depends_on`` depend on themselves is among them. Raises :exc:`TypeError` for tags
@@ -74,30 +75,32 @@ class Guards:
         )
         if not names and not others and not paths:
             return NONE
-        moment = self._marks.begin(names + others)
+        moment = yield from self._marks.beginning(names + others)
         if others:
-            self._marks.remember(others, moment)
+            yield from self._marks.remembering(others, moment)
         marks = self._marks.at(names + others, moment)
         files = {path: self._files.state(path) for path in paths}
-        self._inherit(keys, marks, files)
+        yield from self._inheriting(keys, marks, files)
         marks.pop(self.key(own), None)
         if len(marks) + len(files) > MOST:
             raise ValueError(f"tags and depends_on: at most {MOST} in all, got {len(marks) + len(files)}")
         direct = [] if self._marks.exact else names + others
         return Conditions(tuple(marks.items()), tuple(files.values()), direct, moment)
 
-    def hold(self, guarded: Guarded) -> bool:
+    def holding(self, guarded: Guarded) -> Moves[bool]:
         """Say whether a value's conditions hold, its freshness apart."""
-        if guarded.marks and not self._marks.current(guarded.marks):
+        if guarded.marks and not (yield from self._marks.holding(guarded.marks)):
             return False
         return not guarded.files or self._files.same(guarded.files)
 
-    def _inherit(self, keys: list[Any], marks: dict[bytes, int], files: dict[str, FileState]) -> None:
+    def _inheriting(
+        self, keys: list[Any], marks: dict[bytes, int], files: dict[str, FileState]
+    ) -> Moves[None]:
         """Add what ``keys`` depend on, as they found it: what has ended for them has for the new value
         too.
         """
         for key in keys:
-            held = self._look(key)
+            held = yield from self._look(key)
             if held is not None:
                 for name, moment in held.marks:
                     marks[name] = min(moment, marks.get(name, moment))

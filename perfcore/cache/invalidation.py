@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+from perfcore.cache.moves import Call, Moves
 from perfcore.cache.tiers import Moments, Tier
 
 __all__ = ["Mark", "Marks"]
@@ -31,22 +32,23 @@ class Marks:
         #: What moved here and could not be told to the tier; without a tier, all that moved.
         self._own: dict[bytes, int] = {}
         self._present = 0
-        self._alone = False
+        self._alone = self._forgetful = False
         #: The tier has stamps instead of moments: equal or not, and a missing one has moved.
         self.exact = bool(getattr(tier, "exact", False))
 
-    def begin(self, names: Sequence[bytes]) -> int:
+    def beginning(self, names: Sequence[bytes]) -> Moves[int]:
         """Return the moment from which a value with ``names`` is valid that is begun now."""
         if self.exact:
-            self._begin_exactly(list(names))
+            yield from self._beginning_exactly(list(names))
         elif self._tier is not None:
-            found = self._tier.moments(list(names))
+            found = yield Call(self._tier, "moments", (list(names),))
             if found is not None:
                 self._note(names, found)
         return self._present
 
-    def _begin_exactly(self, names: list[bytes]) -> None:
-        for name, line in zip(names, self._tier.begin(names), strict=True):  # type: ignore[union-attr]
+    def _beginning_exactly(self, names: list[bytes]) -> Moves[None]:
+        stamps = yield Call(self._tier, "begin", (names,))
+        for name, line in zip(names, stamps, strict=True):
             if line is None:
                 self._lines.pop(name, None)
             else:
@@ -54,12 +56,12 @@ class Marks:
                 self._own.pop(name, None)  # the tier knows by now
 
     def at(self, names: Sequence[bytes], moment: int) -> dict[bytes, int]:
-        """Return what the marks of ``names`` say after :meth:`begin` has returned ``moment``."""
+        """Return what the marks of ``names`` say after :meth:`beginning` has returned ``moment``."""
         if self.exact:
             return {name: self._lines.get(name) or 0 for name in names}
         return dict.fromkeys(names, moment)
 
-    def remember(self, names: Sequence[bytes], moment: int) -> None:
+    def remembering(self, names: Sequence[bytes], moment: int) -> Moves[None]:
         """Have it remembered when ``names`` (keys that something depends on) move."""
         if self._tier is None:
             for name in names:
@@ -67,22 +69,37 @@ class Marks:
             return
         if self.exact:
             return
-        missing = [name for name, line in zip(names, self._of(names), strict=True) if line is None]
+        lines = yield from self._looking(names)
+        missing = [name for name, line in zip(names, lines, strict=True) if line is None]
         if missing:
-            self._tier.remember(missing, moment)
+            yield Call(self._tier, "remember", (missing, moment))
             for name in missing:
                 self._lines.pop(name, None)
 
-    def is_remembered(self, name: bytes) -> bool:
-        """Say whether something may depend on the key with this name."""
-        if self.exact:
-            return False  # the tier moves the names of keys itself
-        return name in self._own if self._tier is None else self._of([name])[0] is not None
+    def shifted(self, names: Iterable[bytes]) -> bool:
+        """Note that the tier is about to move ``names``; say whether something here may depend on them."""
+        known = [name for name in names if name in self._lines]
+        for name in known:
+            del self._lines[name]
+        return bool(known) or self._forgetful
 
-    def current(self, marks: Iterable[Mark]) -> bool:
+    def remembered(self, names: Iterable[bytes]) -> Moves[list[bytes]]:
+        """Return those of ``names``, of keys, on which something may depend."""
+        if self.exact:
+            return []  # the tier moves the names of keys itself
+        if self._tier is None:
+            return [name for name in names if name in self._own]
+        found = []
+        for name in names:
+            lines = yield from self._looking([name])
+            if lines[0] is not None:
+                found.append(name)
+        return found
+
+    def holding(self, marks: Iterable[Mark]) -> Moves[bool]:
         """Say whether none of the names has moved since the moment beside it."""
         marks = tuple(marks)
-        lines = self._of([name for name, _ in marks])
+        lines = yield from self._looking([name for name, _ in marks])
         if self.exact:
             return all(
                 name not in self._own and (line == moment or (line is None and self._alone))
@@ -107,11 +124,12 @@ class Marks:
     def forget(self) -> None:
         """Others have moved something: ask again."""
         self._lines.clear()
+        self._forgetful = False
 
-    def _of(self, names: Sequence[bytes]) -> list[int | None]:
+    def _looking(self, names: Sequence[bytes]) -> Moves[list[int | None]]:
         unknown = [name for name in names if name not in self._lines] if self._tier is not None else []
         if unknown and self._tier is not None:
-            found = self._tier.moments(unknown)
+            found = yield Call(self._tier, "moments", (unknown,))
             self._alone = found is None
             if found is None:  # without the tier memory goes on alone
                 return [self._lines.get(name) for name in names]
@@ -121,5 +139,6 @@ class Marks:
     def _note(self, names: Sequence[bytes], found: Moments) -> None:
         if len(self._lines) > _REMEMBERED:
             self._lines.clear()
+            self._forgetful = True
         self._present, self._floor = found.present, found.floor
         self._lines.update(zip(names, found.lines, strict=True))

@@ -8,31 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from threading import RLock
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 from perfcore._native.cache import Cache
 from perfcore._native.tier import Front, Guarded
 from perfcore.cache.dependencies import Files
-from perfcore.cache.guards import NONE, Conditions, Guards, open_up, wrap
+from perfcore.cache.guards import Guards, open_up, wrap
 from perfcore.cache.invalidation import Marks
+from perfcore.cache.moves import Call, Moves, drive
 from perfcore.cache.naming import FOREIGN, Names
 from perfcore.cache.tiers import Found, Tier
 from perfcore.cache.turns import Turns
 
-__all__ = ["ABSENT", "Item", "Ladder"]
+__all__ = ["ABSENT", "Ladder", "judged"]
 
 ABSENT: Any = object()
-_FOREVER = float("inf")
-
-
-class Item(NamedTuple):
-    """A value on its way in: where it goes, for how long, and under which conditions."""
-
-    key: Any
-    name: bytes
-    held: Any
-    ttl: float | None
-    conditions: Conditions
 
 
 class Ladder(Front):
@@ -55,7 +45,7 @@ class Ladder(Front):
         self._turns = Turns()
         self._catching_up = RLock()
         self._marks = Marks(below[-1] if below else None)
-        self._guards = Guards(names, self._marks, Files(interval), self._look)
+        self._guards = Guards(names, self._marks, Files(interval), self._looking)
         self._stale = 0
         #: Look no further than memory, and take what is there although it is no longer fresh.
         self._hurried = False
@@ -97,61 +87,93 @@ class Ladder(Front):
     def _missed(self, key: Any, default: Any) -> Any:
         if self._hurried:
             return default
-        held = self._climb(key, self._names.encode(key))
-        if type(held) is Guarded:
-            return held.value if monotonic() < held.fresh else default
-        return default if held is ABSENT else held
+        value, fresh = judged(drive(self._climbing(key, self._names.encode(key))))
+        return value if fresh else default
 
     def _reviewed(self, key: Any, guarded: Guarded, default: Any) -> Any:
-        if not self._holds(guarded):
-            self._discard(key, guarded)
-            return self._missed(key, default)
-        return guarded.value if self._hurried or monotonic() < guarded.fresh else default
+        return drive(self._serving(key, guarded, default))
 
     # -- looking --
 
-    def _find(self, key: Any) -> Any:
+    def _finding(self, key: Any) -> Moves[Any]:
         """What the nearest tier holds for ``key``, guarded and perhaps no longer fresh, or ABSENT."""
         if self._word != self._seen:
             self._changed()
         held = self._memory.get(self._near(key), ABSENT)
-        if type(held) is Guarded and not self._holds(held):
-            self._discard(key, held)
-            held = ABSENT
-        return self._climb(key, self._names.encode(key)) if held is ABSENT else held
+        if type(held) is Guarded:
+            return (yield from self._reviewing(key, held))
+        return (yield from self._climbing(key, self._names.encode(key))) if held is ABSENT else held
 
-    def _climb(self, key: Any, name: bytes) -> Any:
+    def _serving(self, key: Any, guarded: Guarded, default: Any) -> Moves[Any]:
+        """What a lookup returns for ``key``, of which memory holds a value under conditions."""
+        if not (yield from self._holding(guarded)):
+            self._discard(key, guarded)
+            if self._hurried:
+                return default
+            value, fresh = judged((yield from self._climbing(key, self._names.encode(key))))
+            return value if fresh else default
+        return guarded.value if self._hurried or monotonic() < guarded.fresh else default
+
+    def _reviewing(self, key: Any, guarded: Guarded) -> Moves[Any]:
+        """What is found for ``key``, of which memory holds a value under conditions that may have ended."""
+        if (yield from self._holding(guarded)):
+            return guarded
+        self._discard(key, guarded)
+        return (yield from self._climbing(key, self._names.encode(key)))
+
+    def _climbing(self, key: Any, name: bytes) -> Moves[Any]:
         """What a tier below memory holds for ``key``, promoted; or ABSENT."""
         for depth, tier in enumerate(self._below):
             seen = self._turns.current(key), self._word, self._heard
-            found = tier.find(name)
-            if found is not None and (held := self._open(found)) is not ABSENT:
-                self._promote(key, name, held, found.left, depth, seen)
+            found = yield Call(tier, "find", (name,))
+            if found is not None and (held := (yield from self._opening(found))) is not ABSENT:
+                yield from self._promoting(key, name, held, found.left, depth, seen)
                 return held
         return ABSENT
 
-    def _open(self, found: Found) -> Any:
+    def _climbing_many(
+        self, keys: list[Any], missing: list[int], values: list[Any], default: Any
+    ) -> Moves[None]:
+        """Ask each tier below once for what the ones above do not have."""
+        names = {place: self._names.encode(keys[place]) for place in missing}
+        for depth, tier in enumerate(() if self._hurried else self._below):
+            word, heard = self._word, self._heard
+            seen = {place: (self._turns.current(keys[place]), word, heard) for place in missing}
+            asked, missing = missing, []
+            every = yield Call(tier, "find_many", ([names[place] for place in asked],))
+            for place, found in zip(asked, every, strict=True):
+                held = ABSENT if found is None else (yield from self._opening(found))
+                if found is None or held is ABSENT:
+                    missing.append(place)
+                    continue
+                yield from self._promoting(keys[place], names[place], held, found.left, depth, seen[place])
+                value, fresh = judged(held)
+                values[place] = value if fresh else default
+        for place in missing:
+            values[place] = default
+
+    def _opening(self, found: Found) -> Moves[Any]:
         """What a tier's value is in memory, ABSENT when its conditions no longer hold."""
         try:
             held = open_up(found.value)
         except ValueError:
             return ABSENT
-        if type(held) is Guarded and not self._holds(held):
+        if type(held) is Guarded and not (yield from self._holding(held)):
             self._stale += 1
             return ABSENT
         return held
 
-    def _promote(
+    def _promoting(
         self, key: Any, name: bytes, held: Any, left: float | None, depth: int, seen: tuple[int, int, int]
-    ) -> None:
+    ) -> Moves[None]:
         """Put what was found at ``depth`` into memory and the tiers between, unless it has changed since."""
         if left is not None and left <= 0:
             return
         names, moment = ([], 0) if self._marks.exact else _direct(held)
         for tier in self._below[:depth]:
-            tier.put([tier.prepare(name, wrap(held), left, names, moment)])
+            yield Call(tier, "put", ([tier.prepare(name, wrap(held), left, names, moment)],))
             if seen[2] != self._heard:
-                tier.remove([name], [])
+                yield Call(tier, "remove", ([name], []))
         near = self._near(key)
         if self._memory.add(near, held, ttl=self._shorter(left)):
             now = self._turns.current(key), self._word, self._heard
@@ -162,108 +184,25 @@ class Ladder(Front):
         """What an entry of memory has left that came from below: no more than memory's own ttl."""
         return left if self._ttl is None or left is None else min(left, self._ttl)
 
-    def _holds(self, guarded: Guarded) -> bool:
+    def _holding(self, guarded: Guarded) -> Moves[bool]:
         moves = self._moves
-        if not self._guards.hold(guarded):
+        if not (yield from self._guards.holding(guarded)):
             return False
         self._vouch(guarded, moves)
         return True
 
-    def _look(self, key: Any) -> Guarded | None:
+    def _looking(self, key: Any) -> Moves[Guarded | None]:
         """The conditions that ``key`` has, if it has a value for which they hold."""
         held = self._memory.peek(self._near(key), ABSENT)
         if held is ABSENT:
-            name = self._names.encode(key)
-            found = next((one for tier in self._below if (one := tier.find(name)) is not None), None)
-            held = None if found is None else self._open(found)
-        return held if type(held) is Guarded and self._holds(held) else None
+            name, found = self._names.encode(key), None
+            for tier in self._below:
+                if (found := (yield Call(tier, "find", (name,)))) is not None:
+                    break
+            held = None if found is None else (yield from self._opening(found))
+        return held if type(held) is Guarded and (yield from self._holding(held)) else None
 
-    # -- changing --
-
-    def _item(
-        self,
-        key: Any,
-        value: Any,
-        ttl: float | None,
-        conditions: Conditions,
-        source: str | None = None,
-        stale: float = 0,
-        *,
-        keep_fresh: bool = False,
-    ) -> Item:
-        """A value on its way in: fresh for ``ttl`` seconds, kept for ``stale`` more.
-
-        ``keep_fresh`` notes until when it is fresh although it is not kept for longer.
-        """
-        held, name = value, self._names.encode(key)
-        fresh = monotonic() + ttl if (stale or keep_fresh) and ttl is not None else _FOREVER
-        if conditions is not NONE or source is not None or fresh != _FOREVER or type(value) is Guarded:
-            held = Guarded(value, conditions.marks, conditions.files, fresh, source)
-        return Item(key, name, held, ttl + stale if ttl is not None else None, conditions)
-
-    def _store(self, items: list[Item], *, hot: bool, into: list[bool], at_once: bool = False) -> None:
-        """Put ``items`` into the tiers for which ``into`` is true, and remove older values from the others.
-
-        ``at_once``: other processes see them when this returns. Raises :exc:`TypeError` when one cannot be
-        encoded, before any tier has changed.
-        """
-        if self._word != self._seen:
-            self._changed()  # or what others have done before would take for older what is put now
-        ready = [
-            self._prepare(tier, items) if wanted else None
-            for tier, wanted in zip(self._below, into, strict=True)
-        ]
-        begun = [(item, self._turns.begin(item.key)) for item in items]
-        for tier, writes in zip(self._below, ready, strict=True):
-            if writes is None:
-                tier.remove([item.name for item in items], [])
-            else:
-                tier.put(writes, at_once=at_once)
-        for item, turn in begun:
-            self._put_near(item, turn, hot=hot)
-        self._move_dependents([item.name for item in items])
-
-    def _prepare(self, tier: Tier, items: list[Item]) -> list[Any]:
-        return [
-            tier.prepare(item.name, wrap(item.held), item.ttl, item.conditions.names, item.conditions.moment)
-            for item in items
-        ]
-
-    def _put_near(self, item: Item, turn: int, *, hot: bool) -> None:
-        near = self._near(item.key)
-        turn, alone = self._turns.step(item.key, turn)
-        if hot and (alone or not self._below):
-            self._memory.set(near, item.held, ttl=item.ttl)
-            alone = self._turns.current(item.key) == turn
-        if not hot or (not alone and self._below):
-            self._memory.delete(near)
-
-    def _remove(self, keys: list[Any]) -> int:
-        """Remove ``keys`` from all tiers and end what depends on them; returns how many had a value."""
-        names = [self._names.encode(key) for key in keys]
-        there = [self._memory.peek(self._near(key), ABSENT) is not ABSENT for key in keys]
-        moved = [mark for name in names if self._marks.is_remembered(mark := self._guards.key(name))]
-        found = self._tell(names, moved)
-        for key in keys:
-            self._turns.begin(key)
-            self._memory.delete(self._near(key))
-        return max(found, sum(there))
-
-    def _move_dependents(self, names: list[bytes]) -> None:
-        moved = [mark for name in names if self._marks.is_remembered(mark := self._guards.key(name))]
-        if moved:
-            self._tell([], moved)
-
-    def _tell(self, keys: list[bytes], moved: list[bytes]) -> int:
-        """Remove ``keys`` from the tiers below and have the names ``moved`` move, everywhere."""
-        removed, told = 0, bool(self._below)
-        for tier in reversed(self._below):
-            count, known = tier.remove(keys, moved if tier is self._below[-1] else [])
-            removed, told = max(removed, count), told and known
-        if moved:
-            self._marks.moved(moved, told=told)
-            self._stir()
-        return removed
+    # -- memory --
 
     def _discard(self, key: Any, guarded: Guarded) -> None:
         """Drop from memory a value whose conditions no longer hold."""
@@ -283,6 +222,13 @@ class Ladder(Front):
         if moved:
             self._marks.forget()
             self._stir()
+
+
+def judged(held: Any) -> tuple[Any, bool]:
+    """Return the value in what a tier holds, and whether it is fresh."""
+    if type(held) is Guarded:
+        return held.value, monotonic() < held.fresh
+    return held, held is not ABSENT
 
 
 def _forget_in(tier: Tier, names: list[bytes] | None) -> None:

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 from weakref import WeakMethod, WeakSet
 
 from perfcore._native.tier import Guarded
-from perfcore.cache.computing import Computing
+from perfcore.cache.computing import Keep
 from perfcore.cache.ladder import ABSENT
+from perfcore.cache.moves import drive
 from perfcore.cache.naming import Names
 from perfcore.cache.opening import open_below, open_memory
 from perfcore.cache.snapshot import restore, save
@@ -51,7 +52,7 @@ class Whereabouts(NamedTuple):
     source: str | None
 
 
-class CacheManager(Computing):
+class CacheManager(Awaited):
     """A cache of tiers: looks from memory downwards, and brings up what it finds there.
 
     ``memory``, ``disk`` and ``remote`` are each options of the tier's class (or of the configuration:
@@ -110,17 +111,13 @@ class CacheManager(Computing):
 
     # -- one key --
 
-    async def aget(self, key: Any, default: Any = None, /) -> Any:
-        """:meth:`get`, where what would hold up the event loop is read in a thread."""
-        return await self._aget(key, default)
-
     def set(
         self,
         key: Any,
         value: Any,
         hot: bool = True,
-        persistent: bool | None = None,
-        distributed: bool | None = None,
+        persistent: Keep = None,
+        distributed: Keep = None,
         *,
         ttl: _Ttl = None,
         tags: Iterable[Any] = (),
@@ -130,28 +127,18 @@ class CacheManager(Computing):
         """Store ``value`` under ``key`` for ``ttl`` seconds on every tier (None: each tier's own).
 
         ``hot``, ``persistent`` and ``distributed`` say whether memory, disk and the remote tier keep it
-        (None: if there are such); an older value goes from the others. It ends with any of its ``tags``
+        (None: if there are such); an older value goes from the others. They are written behind; ``"sync"``
+        waits until all processes can see the value. It ends with any of its ``tags``
         (:meth:`invalidate_tags`), and when something in ``depends_on`` changes: a key, a
         :class:`pathlib.Path` or a list of them, at most 64 in all with what those depend on. ``source`` is
         noted for :meth:`explain`.
         """
-        item = self._checked(key, value, ttl, tags, depends_on, source)
-        self._store([item], hot=hot, into=self._into(persistent, distributed))
-
-    async def aset(self, key: Any, value: Any, *args: Any, **options: Any) -> None:
-        """:meth:`set` for use on an event loop."""
-        if self._commits_at_once or self._slow or options.get("depends_on"):
-            await asyncio.to_thread(self.set, key, value, *args, **options)
-        else:
-            self.set(key, value, *args, **options)
+        into = self._into(persistent, distributed)
+        drive(self._setting([(key, value)], hot, into, ttl, tags, depends_on, source))
 
     def delete(self, key: Any, /) -> bool:
         """Remove ``key`` from all tiers, for all processes when this returns; say whether it was there."""
-        return self._remove([key]) > 0
-
-    async def adelete(self, key: Any, /) -> bool:
-        """:meth:`delete` for use on an event loop."""
-        return await self._off_loop(self.delete, key)
+        return drive(self._removing([key])) > 0
 
     def has(self, key: Any, /) -> bool:
         """Say whether ``key`` has a valid value on any tier, which is brought into memory."""
@@ -163,18 +150,14 @@ class CacheManager(Computing):
 
     def get_many(self, keys: Iterable[Any], default: Any = None) -> list[Any]:
         """Return the values of ``keys`` in their order; each tier is asked once for all that is missing."""
-        return self._get_many(list(keys), default)
-
-    async def aget_many(self, keys: Iterable[Any], default: Any = None) -> list[Any]:
-        """:meth:`get_many` for use on an event loop."""
-        return await self._off_loop(self.get_many, list(keys), default)
+        return drive(self._getting_many(list(keys), default))
 
     def set_many(
         self,
         items: _Pairs,
         hot: bool = True,
-        persistent: bool | None = None,
-        distributed: bool | None = None,
+        persistent: Keep = None,
+        distributed: Keep = None,
         *,
         ttl: _Ttl = None,
         tags: Iterable[Any] = (),
@@ -182,21 +165,13 @@ class CacheManager(Computing):
         source: str | None = None,
     ) -> None:
         """Store all of ``items``, in one transaction on each tier; the rest is as in :meth:`set`."""
-        pairs = list(items.items() if isinstance(items, Mapping) else items)
-        if not isinstance(tags, str | bytes):
-            tags = tuple(tags)  # one that can be read only once holds for all items
-        made = [self._checked(key, value, ttl, tags, depends_on, source) for key, value in pairs]
-        if made:
-            self._store(made, hot=hot, into=self._into(persistent, distributed))
-
-    async def aset_many(self, items: _Pairs, *args: Any, **options: Any) -> None:
-        """:meth:`set_many` for use on an event loop."""
-        await self._off_loop(self.set_many, items, *args, **options)
+        into = self._into(persistent, distributed)
+        drive(self._setting(items, hot, into, ttl, tags, depends_on, source))
 
     def delete_many(self, keys: Iterable[Any]) -> int:
         """Remove ``keys`` from all tiers in one transaction; returns how many were there."""
         wanted = list(keys)
-        return self._remove(wanted) if wanted else 0
+        return drive(self._removing(wanted)) if wanted else 0
 
     # -- ends --
 
@@ -211,11 +186,7 @@ class CacheManager(Computing):
         """
         names = self._guards.tags(tags)
         if names:
-            self._tell([], names)
-
-    async def ainvalidate_tags(self, *tags: Any) -> None:
-        """:meth:`invalidate_tags` for use on an event loop."""
-        await self._off_loop(self.invalidate_tags, *tags)
+            drive(self._telling([], names))
 
     def clear(self) -> None:
         """Remove everything of this namespace and version; without either, everything on all tiers."""
@@ -245,7 +216,7 @@ class CacheManager(Computing):
         held, below = self._memory.peek(near, None), {}
         for tier in self._below:
             found = tier.find(name)
-            if found is not None and (value := self._open(found)) is not ABSENT:
+            if found is not None and (value := drive(self._opening(found))) is not ABSENT:
                 below[tier.name] = found.left
                 held = value if held is None else held
         source = held.source if type(held) is Guarded else None
@@ -288,7 +259,10 @@ class CacheManager(Computing):
             tier.close()
 
     async def aclose(self) -> None:
-        """:meth:`close` for use on an event loop."""
+        """:meth:`close` for use on an event loop, whose connections are closed too."""
+        for tier in self._below:
+            if isinstance(tier, Attentive):
+                await tier.adisconnect()
         await asyncio.to_thread(self.close)
 
     def __enter__(self) -> Self:

@@ -7,6 +7,8 @@ from functools import update_wrapper
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar
 
+from perfcore.cache.moves import drive
+
 if TYPE_CHECKING:
     from perfcore.cache.computing import Computing
 
@@ -61,7 +63,7 @@ class Memoized(Generic[_P, _R]):
 
     def cache_invalidate(self, /, *args: _P.args, **kwargs: _P.kwargs) -> bool:
         """Forget the result of a call, on all tiers; say whether there was one."""
-        return self._manager._remove([self.cache_key(*args, **kwargs)]) > 0
+        return drive(self._manager._removing([self.cache_key(*args, **kwargs)])) > 0
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """Bind as functions do; ``key=`` has to say what of ``self`` counts."""

@@ -73,8 +73,11 @@ def _open_remote(remote: Any) -> Tier:
     interval = options.pop("backplane", _INTERVAL)
     interval = _INTERVAL if interval is True else parse_duration(interval or 0)
     lease = parse_duration(options.pop("lease", None) or 0)
+    behind = options.pop("behind", True)
+    if type(behind) is not bool:
+        raise ConfigError(f"remote: behind: expected a bool, got {behind!r}")
     try:
-        return RemoteTier(RemoteCache(**options), owned=True, interval=interval, lease=lease)
+        return RemoteTier(RemoteCache(**options), owned=True, interval=interval, lease=lease, behind=behind)
     except TypeError as error:
         raise ConfigError(f"remote: {error}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from random import getrandbits
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -46,7 +47,8 @@ class Tier(Protocol):
     """What lies below a memory tier. Keys are canonical bytes, names of tags digests of 16 bytes.
 
     Nothing is raised but :exc:`TypeError` by :meth:`prepare`: what cannot be had is a miss, what cannot be
-    stored is not, and what could not be removed answers as removed.
+    stored is not, and what could not be removed answers as removed. A verb that would hold up an event loop
+    has an asynchronous form, with ``a`` before its name.
     """
 
     name: str
@@ -60,7 +62,7 @@ class Tier(Protocol):
     def prepare(self, key: bytes, value: Any, ttl: float | None, names: list[bytes], moment: int) -> Any:
         """Return ``value`` ready for :meth:`put`, valid while no name moves after ``moment``."""
 
-    def put(self, writes: list[Any], *, at_once: bool = False) -> None:
+    def put(self, writes: list[Any], at_once: bool = False) -> None:
         """Store what was prepared; ``at_once``: everybody sees it when this returns."""
 
     def remove(self, keys: list[bytes], names: list[bytes]) -> tuple[int, bool]:
@@ -107,6 +109,9 @@ class Attentive(Protocol):
     def forked(self) -> None:
         """Begin anew in a forked child."""
 
+    async def adisconnect(self) -> None:
+        """Close the connections of the running event loop."""
+
 
 class DiskTier:
     """A :class:`DiskCache` as the tier of one manager."""
@@ -143,7 +148,7 @@ class DiskTier:
         tags = mark(names, moment) if names else NO_TAGS
         return self.cache._entry(key, value, self.cache._ttl if ttl is None else ttl, tags, self._origin)
 
-    def put(self, writes: list[Any], *, at_once: bool = False) -> None:
+    def put(self, writes: list[Any], at_once: bool = False) -> None:
         """Store writes: one as the cache's durability says, several, or ``at_once``, in one transaction."""
         if len(writes) == 1 and not at_once:
             self.cache._put(writes[0])
@@ -153,6 +158,21 @@ class DiskTier:
     def remove(self, keys: list[bytes], names: list[bytes]) -> tuple[int, bool]:
         """Remove ``keys`` and have ``names`` move, for all processes when this returns."""
         return invalidate(self._store, keys, names, self._origin)
+
+    async def afind_many(self, keys: list[bytes]) -> list[Found | None]:
+        """:meth:`find_many` in a thread; one key is looked up in less time than a thread takes."""
+        return await asyncio.to_thread(self.find_many, keys)
+
+    async def aput(self, writes: list[Any], at_once: bool = False) -> None:
+        """:meth:`put` in a thread, unless it is written behind anyway."""
+        if len(writes) == 1 and not at_once and self.behind:
+            self.put(writes)
+        else:
+            await asyncio.to_thread(self.put, writes, at_once)
+
+    async def aremove(self, keys: list[bytes], names: list[bytes]) -> tuple[int, bool]:
+        """:meth:`remove` in a thread."""
+        return await asyncio.to_thread(self.remove, keys, names)
 
     def moments(self, names: list[bytes]) -> Moments | None:
         """Return when ``names`` last moved, None when the disk cannot be had."""

@@ -35,8 +35,10 @@ def backplane(manager):
     return manager._below[-1].backplane
 
 
-def in_step(manager):
-    """Wait until a manager has heard all that was said."""
+def in_step(manager, *writers):
+    """Wait until a manager has heard all that ``writers`` have said."""
+    for writer in writers:
+        writer.flush()
     listening = backplane(manager)
     get = Ask(listening._slot, (b"GET", listening._counter))
 
@@ -55,7 +57,7 @@ def pair(manager):
 def test_what_one_sets_the_other_gets_and_keeps_in_memory(pair):
     one, other = pair
     one.set("key", {"a": (1, 2)})
-    in_step(other)
+    in_step(other, one)
     assert other.get("key") == {"a": (1, 2)}
     before = other.stats().tiers["remote"].hits
     assert other.get("key") == {"a": (1, 2)}
@@ -65,7 +67,7 @@ def test_what_one_sets_the_other_gets_and_keeps_in_memory(pair):
 
 def test_changes_reach_what_others_hold_in_memory(pair):
     one, other = pair
-    one.set_many({"a": 1, "b": 1})
+    one.set_many({"a": 1, "b": 1}, distributed="sync")
     assert other.get_many("ab") == [1, 1]
     one.set("a", 2)
     one.delete("b")
@@ -77,10 +79,11 @@ def test_tags_and_dependencies_end_in_all_processes(pair):
     one.set("tagged", 1, tags=["t"])
     one.set("base", 1)
     one.set("dependent", 2, depends_on=["base"])
+    one.flush()
     assert other.get_many(["tagged", "base", "dependent"]) == [1, 1, 2]
     other.invalidate_tags("t")
     assert other.get("tagged") is None
-    other.set("base", 3)
+    other.set("base", 3, distributed="sync")
     assert other.get("dependent") is None
     wait_until(lambda: one.get_many(["tagged", "base", "dependent"]) == [None, 3, None], "the news")
     one.set("tagged", 4, tags=["t"])
@@ -89,7 +92,7 @@ def test_tags_and_dependencies_end_in_all_processes(pair):
 
 def test_clear_reaches_everybody(pair):
     one, other = pair
-    one.set("key", 1)
+    one.set("key", 1, distributed="sync")
     assert other.get("key") == 1
     one.clear()
     assert one.get("key") is None
@@ -103,6 +106,7 @@ def test_the_disk_of_others_is_kept_right_too(manager, tmp_path):
     )
     one.set("key", 1, tags=["t"])
     one.set("plain", 1)
+    one.flush()
     assert other.get_many(["key", "plain"]) == [1, 1]
     other.flush()
     one.set("plain", 2)
@@ -113,7 +117,7 @@ def test_the_disk_of_others_is_kept_right_too(manager, tmp_path):
 def test_a_message_that_is_lost_is_noticed_and_everything_is_dropped(pair):
     one, other = pair
     one.set("key", 1)
-    in_step(other)
+    in_step(other, one)
     assert other.get("key") == 1
     listening = backplane(other)
     listening._take, taken = lambda message: None, listening._take  # the network loses them
@@ -126,7 +130,7 @@ def test_a_message_that_is_lost_is_noticed_and_everything_is_dropped(pair):
 def test_a_gap_in_the_numbers_is_noticed_with_the_next_message(pair):
     one, other = pair
     one.set("key", 1)
-    in_step(other)
+    in_step(other, one)
     assert other.get("key") == 1
     wait_until(lambda: backplane(other)._seen is not None, "the first look")
     backplane(other)._seen -= 1
@@ -137,7 +141,7 @@ def test_a_gap_in_the_numbers_is_noticed_with_the_next_message(pair):
 def test_a_listener_that_was_cut_off_learns_that_something_was_said(pair):
     one, other = pair
     one.set("key", 1)
-    in_step(other)
+    in_step(other, one)
     assert other.get("key") == 1
     listening = backplane(other)
     cuts, listening._take = listening.cuts, None  # whatever comes ends the connection
@@ -152,7 +156,7 @@ def test_plain_remote_caches_and_managers_can_share_a_server(pair, where):
     one, _ = pair
     prefix = one._below[-1].cache._prefix
     with RemoteCache(prefix=prefix, timeout=5, **where) as cache:
-        one.set("key", 1)
+        one.set("key", 1, distributed="sync")
         assert cache.get("key") == 1
 
 
@@ -193,7 +197,7 @@ def test_a_configuration_names_the_cluster(cluster):
         PerformanceManager(caching={"layers": layers}) as one,
         PerformanceManager(caching={"layers": layers}) as other,
     ):
-        one.cache.set("configured", 1)
+        one.cache.set("configured", 1, distributed="sync")
         assert other.cache.get("configured") == 1
         assert 0 < other.cache.explain("configured").below["remote"] <= 60
         one.cache.delete("configured")
@@ -245,12 +249,15 @@ def test_without_a_server_the_lease_is_no_obstacle():
 
 async def test_on_an_event_loop(pair):
     one, other = pair
-    await one.aset("key", 1, tags=["t"])
+    await one.aset("key", 1, tags=["t"], distributed="sync")
     assert await other.aget("key") == 1
     await one.ainvalidate_tags("t")
     assert await one.aget("key") is None
     assert await one.aget_or_set("key", lambda: _loaded(7)) == 7
+    one.flush()
     assert await other.aget("key") == 7
+    await one.aclose()
+    await other.aclose()
 
 
 async def _loaded(value):

@@ -3,47 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from perfcore.cache.disk import queries
-from perfcore.cache.disk.flight import MISSING
 from perfcore.cache.disk.store import Store
 from perfcore.cache.keys import Key, decode_key
+from perfcore.cache.subscripts import Subscripts
 from perfcore.errors import CodecError
 
 __all__ = ["Mapped"]
 
 
-class Mapped(MutableMapping[Key, Any]):
-    """The protocols of mappings and context managers; the verbs are the subclass's."""
+class Mapped(Subscripts, MutableMapping[Key, Any]):
+    """What a mapping has beside its operators; the verbs are the subclass's."""
 
     _store: Store
-
-    def set(self, key: Key, value: Any) -> None:
-        """Store ``value`` under ``key``."""
-        raise NotImplementedError
-
-    def delete(self, key: Key, /) -> bool:
-        """Remove ``key``; say whether it was there."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """Release everything."""
-        raise NotImplementedError
-
-    def __getitem__(self, key: Key, /) -> Any:
-        value = self.get(key, MISSING)
-        if value is MISSING:
-            raise KeyError(key)
-        return value
-
-    def __setitem__(self, key: Key, value: Any, /) -> None:
-        self.set(key, value)
-
-    def __delitem__(self, key: Key, /) -> None:
-        if not self.delete(key):
-            raise KeyError(key)
 
     def __len__(self) -> int:
         """The number of entries, with those that have expired and are still to be noticed."""
@@ -61,11 +35,3 @@ class Mapped(MutableMapping[Key, Any]):
 
     def __reversed__(self) -> Iterator[Key]:
         return reversed(list(self))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -80,14 +80,13 @@ class AsyncVerbs(Verbs):
 
     async def aclear(self) -> None:
         """Remove everything below the prefix."""
-        await self._arun(self._store.clear())
+        await self._arun(self._clear())
         self._mender.wake()
 
     async def aclose(self) -> None:
         """Close all connections, those of the running loop among them."""
-        self._mender.stop()
         await aclose(self._router)
-        self._router.close()
+        self.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -96,6 +95,13 @@ class AsyncVerbs(Verbs):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.aclose()
+
+    def close(self) -> None:
+        """Close all connections; a closed cache can be used again, and opens new ones."""
+        self._mender.stop()
+        if self._plane is not None and self._plane.backplane is not None:
+            self._plane.backplane.stop()
+        self._router.close()
 
     async def _arun(self, steps: Steps[_T]) -> _T:
         return await arun(self._router, steps, deadline_of(self._timeout))

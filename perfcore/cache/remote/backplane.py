@@ -18,7 +18,7 @@ import msgspec
 
 from perfcore._log import logger
 from perfcore.cache.disk.journal import UNKNOWN, News
-from perfcore.cache.remote.drive import ask
+from perfcore.cache.remote.drive import Steps, ask, run
 from perfcore.cache.remote.names import Names
 from perfcore.cache.remote.router import Router
 from perfcore.cache.remote.slots import slot_of
@@ -57,20 +57,20 @@ class Backplane:
 
     # -- telling --
 
-    def publish(self, keys: list[bytes] | None, *, moved: bool) -> bool:
+    def publishing(self, keys: list[bytes] | None, *, moved: bool) -> Steps[bool]:
         """Tell others of changed keys (None: all), and whether tags have moved; later if it must be."""
         if keys is not None and len(keys) > _MOST:
             keys, moved = None, True
-        if self._say(News(self.origin, keys, moved)):
+        if (yield from self._saying(News(self.origin, keys, moved))):
             return True
         self._owed = True  # what exactly is not kept: everything, then
         self._begin()
         return False
 
-    def _say(self, news: News) -> bool:
+    def _saying(self, news: News) -> Steps[bool]:
         verb = b"SPUBLISH" if self._router.cluster else b"PUBLISH"
         words = (b"EVAL", _PUBLISH % verb, b"2", self._counter, self._channel, _encode(news))
-        (reply,) = ask(self._router, [Ask(self._slot, words)], monotonic() + self._timeout)
+        (reply,) = yield [Ask(self._slot, words)]
         return not (reply is UNAVAILABLE or refused(reply))
 
     # -- listening --
@@ -174,7 +174,8 @@ class Backplane:
         """Hold what came against the counter; False when that cannot be read."""
         if self._owed:
             self._owed = False
-            if not self._say(UNKNOWN._replace(origin=self.origin)):
+            self._owed, news = False, UNKNOWN._replace(origin=self.origin)
+            if not run(self._router, self._saying(news), monotonic() + self._timeout):
                 self._owed = True
         if self._router.problems:
             self._router.discover(monotonic() + self._timeout)  # they may have gone

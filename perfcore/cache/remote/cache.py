@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from perfcore.cache.keys import Key, decode_key
 from perfcore.cache.remote.averbs import AsyncVerbs
@@ -13,13 +12,14 @@ from perfcore.cache.remote.drive import Steps, run
 from perfcore.cache.remote.looking import canonicals
 from perfcore.cache.remote.steps import Pairs, Ttl
 from perfcore.cache.remote.store import MISSING
+from perfcore.cache.subscripts import Subscripts
 
 __all__ = ["RemoteCache"]
 
 _T = TypeVar("_T")
 
 
-class RemoteCache(AsyncVerbs):
+class RemoteCache(AsyncVerbs, Subscripts):
     """A cache on a server or cluster, shared by all processes that use the same ``prefix`` there.
 
     Where it is: ``url`` (``redis://user:password@host:6379/0``, ``rediss://`` for TLS, ``unix://``), or
@@ -33,6 +33,8 @@ class RemoteCache(AsyncVerbs):
     removed is removed when it is back. ``ttl`` is how many seconds an entry lives unless told otherwise;
     the server drops it then. ``epoch_window`` is how many seconds another process may go on reading after
     :meth:`clear`, ``compression`` is ``adaptive``, ``on`` or ``off``, for values from 1 KB.
+    ``backplane=True`` tells managers on the same servers of each change, so that it reaches what they hold
+    in memory and on disk; it costs each change two round trips.
 
     Keys and values are those of :class:`DiskCache`, as is ``codec``, which can sign entries. Raises
     :exc:`TypeError` for other keys and values, :exc:`ConfigError` for options that make no sense,
@@ -138,7 +140,7 @@ class RemoteCache(AsyncVerbs):
 
     def clear(self) -> None:
         """Remove everything below the prefix; other processes notice within ``epoch_window`` seconds."""
-        self._run(self._store.clear())
+        self._run(self._clear())
         self._mender.wake()  # it removes what takes room for nothing
 
     def check(self) -> list[str]:
@@ -153,34 +155,8 @@ class RemoteCache(AsyncVerbs):
         for canonical in canonicals(self._store, self._timeout):
             yield decode_key(canonical)
 
-    def close(self) -> None:
-        """Close all connections; a closed cache can be used again, and opens new ones."""
-        self._mender.stop()
-        self._router.close()
-
     def __contains__(self, key: Key, /) -> bool:
         return self._run(self._left(key)) is not MISSING
-
-    def __getitem__(self, key: Key, /) -> Any:
-        value = self.get(key, MISSING)
-        if value is MISSING:
-            raise KeyError(key)
-        return value
-
-    def __setitem__(self, key: Key, value: Any, /) -> None:
-        self.set(key, value)
-
-    def __delitem__(self, key: Key, /) -> None:
-        if not self.delete(key):
-            raise KeyError(key)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _run(self, steps: Steps[_T]) -> _T:
         return run(self._router, steps, deadline_of(self._timeout))

@@ -40,7 +40,8 @@ class RemoteStats(NamedTuple):
     ``damaged`` entries that were damaged, foreign or forged, and removed; ``unreadable`` ones were sound but
     not for this process, and stay. ``missed`` changes are still to be made known to a server that was away;
     ``epochs`` is how often there were too many of them, and everything was dropped. ``nodes`` has the servers
-    by ``host:port``.
+    by ``host:port``. ``behind`` values of a manager wait to be written; ``dropped`` ones were too many to
+    wait, and their keys were removed.
     """
 
     hits: int
@@ -55,6 +56,8 @@ class RemoteStats(NamedTuple):
     missed: int
     epochs: int
     nodes: dict[str, NodeStats]
+    behind: int = 0
+    dropped: int = 0
 
     @property
     def hit_ratio(self) -> float:

@@ -40,6 +40,10 @@ class Entries:
         kind, payload = self._codec.pack(value)
         return (kind, payload) if len(payload) <= LARGEST else None
 
+    def unpack(self, prepared: tuple[int, bytes]) -> Any:
+        """Return the value of what :meth:`prepare` has made."""
+        return self._codec.unpack(*prepared)
+
     def seal(
         self, canonical: bytes, prepared: tuple[int, bytes], ttl: float | None, mark: bytes = b""
     ) -> bytes:

@@ -37,6 +37,8 @@ class Names:
             raise ConfigError("prefix: expected printable text without braces, brackets, * and ?")
         self._prefix = prefix.encode()
         self.epoch = self._prefix + b":E"
+        #: What the names of leases begin with.
+        self.lease = self._prefix + b":L:"
         # one slot for both, whatever the prefix: a script needs them together
         self.channel = b"{%b:B}:channel" % self._prefix
         self.counter = b"{%b:B}:counter" % self._prefix
@@ -50,10 +52,6 @@ class Names:
     def tag(self, name: bytes) -> bytes:
         """Return the name of the stamp of a tag with this digest."""
         return b"%b:T:%b" % (self._prefix, name)
-
-    def lease(self, canonical: bytes) -> bytes:
-        """Return the name of the lease on computing a key."""
-        return b"%b:L:%b" % (self._prefix, digest(canonical))
 
     def pattern(self, epoch: str) -> bytes:
         """Return the pattern of the entries of an epoch, for SCAN."""

@@ -30,8 +30,6 @@ class State:
         self.missed, self.recent = Missed(), Recent()
         #: Called when there is something to mend.
         self.trouble: Callable[[], object] = lambda: None
-        #: Called with the keys (canonical) and tags that have changed, None for everything.
-        self.tell: Callable[[list[bytes] | None, list[bytes]], object] = lambda keys, tags: None
         self.sweep: list[str] = []
         self.mending = False
 

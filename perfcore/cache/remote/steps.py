@@ -5,18 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any, Final, TypeAlias, get_args
+from typing import Any, Final, TypeAlias, TypeVar, get_args
 from weakref import WeakSet, finalize
 
 from perfcore.cache.codec import Codec
 from perfcore.cache.compression import Mode
 from perfcore.cache.keys import Key, encode_key
+from perfcore.cache.remote.backplane import Backplane
 from perfcore.cache.remote.client import Connector
 from perfcore.cache.remote.counters import NodeStats, RemoteStats
 from perfcore.cache.remote.drive import Steps
 from perfcore.cache.remote.entries import Entries
 from perfcore.cache.remote.mender import Mender
 from perfcore.cache.remote.names import Names
+from perfcore.cache.remote.operations import Operations
 from perfcore.cache.remote.router import Router
 from perfcore.cache.remote.stamps import names as names_of
 from perfcore.cache.remote.store import MISSING, Store, left
@@ -27,6 +29,9 @@ __all__ = ["Pairs", "Ttl", "Verbs"]
 
 Ttl: TypeAlias = "float | timedelta | None"
 Pairs: TypeAlias = "Mapping[Key, Any] | Iterable[tuple[Key, Any]]"
+_T = TypeVar("_T")
+#: How often a cache that has news to tell looks whether they were told, in seconds.
+_INTERVAL: Final = 1.0
 #: What an entry carries whose tags could not be had: it is not stored.
 NOTHING: Final = b""
 
@@ -48,6 +53,7 @@ class Verbs:
         compression: Mode = "adaptive",
         epoch_window: float = 1.0,
         connection: Mapping[str, Any] | None = None,
+        backplane: bool = False,
     ) -> None:
         if compression not in get_args(Mode):
             raise ConfigError(f"compression: expected one of {get_args(Mode)}, got {compression!r}")
@@ -69,6 +75,10 @@ class Verbs:
         self._mender = Mender(self._store)
         self._store.trouble = self._mender.wake
         self._prefix = prefix
+        self._plane: Operations | None = None
+        if backplane:
+            news = Backplane(self._router, self._store.names, self._timeout, _INTERVAL)
+            self._plane = Operations(self._store, news, lambda news: None)
         self._finalizer = finalize(self, _abandon, self._mender, self._router)
         _caches.add(self)
 
@@ -132,7 +142,8 @@ class Verbs:
     def _put(self, pairs: Pairs, ttl: Ttl, tags: Iterable[Key], since: bytes | None) -> Steps[int]:
         items = pairs.items() if isinstance(pairs, Mapping) else pairs
         prepared = [(encode_key(key), self._store.entries.prepare(value)) for key, value in items]
-        return self._store.put(prepared, self._seconds(ttl), names_of(tags), since)
+        steps = self._store.put(prepared, self._seconds(ttl), names_of(tags), since)
+        return self._telling([key for key, _ in prepared], steps)
 
     def _add(self, key: Key, value: Any, ttl: Ttl, tags: Iterable[Key], since: bytes | None) -> Steps[bool]:
         name, prepared, found = encode_key(key), self._store.entries.prepare(value), names_of(tags)
@@ -144,16 +155,17 @@ class Verbs:
                 mark = yield from self._store.begin(found)
             return (yield from self._store.add(name, prepared, seconds, found, mark or NOTHING))
 
-        return steps()
+        return self._telling([name], steps())
 
     def _remove(self, keys: Iterable[Key]) -> Steps[int]:
-        return self._store.remove([encode_key(key) for key in keys])
+        names = [encode_key(key) for key in keys]
+        return self._telling(names, self._store.remove(names))
 
     def _take(self, key: Key) -> Steps[Any]:
         name = encode_key(key)
         value = yield from self._store.load(name)
         if value is not MISSING:
-            yield from self._store.remove([name])
+            yield from self._remove([key])
         return value
 
     def _touch(self, key: Key, ttl: Ttl) -> Steps[bool]:
@@ -171,8 +183,22 @@ class Verbs:
         return MISSING if found is None else left(found[1])
 
     def _move(self, tags: tuple[Key, ...]) -> Steps[bool]:
-        found = names_of(tags)
-        return self._store.move(found)
+        return self._telling([], self._store.move(names_of(tags)), moved=True)
+
+    def _clear(self) -> Steps[bool]:
+        return self._telling(None, self._store.clear())
+
+    def _telling(self, keys: list[bytes] | None, steps: Steps[_T], *, moved: bool = False) -> Steps[_T]:
+        """Do ``steps``, and then tell the managers on the server which keys (None: all) they have changed."""
+        if self._plane is None:
+            return steps
+
+        def told() -> Steps[_T]:
+            result = yield from steps
+            yield from self._plane.telling(keys, moved=moved)  # type: ignore[union-attr]
+            return result
+
+        return told()
 
     def _begin(self, tags: Iterable[Key]) -> Steps[bytes]:
         found = names_of(tags)

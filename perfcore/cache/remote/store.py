@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from perfcore.cache import clock
 from perfcore.cache.remote.drive import Steps
 from perfcore.cache.remote.entries import Opened
 from perfcore.cache.remote.reading import MISSING, SWAP, Found, Reading
 from perfcore.cache.remote.slots import slot_of
 from perfcore.cache.remote.stamps import asks_to_begin, asks_to_move, begun
-from perfcore.cache.remote.wire import UNAVAILABLE, Ask, refused
+from perfcore.cache.remote.wire import UNAVAILABLE, Ask, code_of, refused
 
 __all__ = ["MISSING", "Found", "Prepared", "Store", "left"]
 
+#: Stores an entry while a lease has its token.
+_FENCED: Final = (
+    b"if redis.call('GET',KEYS[1])~=ARGV[1] then return 0 end "
+    b"redis.call('SET',KEYS[2],ARGV[2]) "
+    b"if ARGV[3]~='0' then redis.call('PEXPIRE',KEYS[2],ARGV[3]) end return 1"
+)
 #: Kind and payload of a value.
 Prepared = tuple[int, bytes]
 
@@ -85,6 +93,29 @@ class Store(Reading):
         (reply,) = yield [Ask(slot_of(name), (b"EVAL", SWAP, b"1", name, old, data, life))]
         return bool(reply == 1)
 
+    def put_fenced(
+        self, canonical: bytes, prepared: Prepared, ttl: float | None, lease: tuple[bytes, bytes, bytes]
+    ) -> Steps[bool]:
+        """Store a value while its ``lease`` (entry, name, token) stands; say whether it did."""
+        entry, name, token = lease
+        if self.epoch.current is None or entry != self.names.key(self.epoch.current, canonical):
+            return False  # everything has ended since the lease was taken, also what this was computed from
+        data = self.entries.seal(canonical, prepared, ttl)
+        life = b"0" if ttl is None else _life(ttl)[1]
+        words = (b"EVAL", _FENCED, b"2", name, entry, token, data, life)
+        (reply,) = yield [Ask(slot_of(entry), words)]
+        if refused(reply) and code_of(reply) == "OOM":
+            self.counters.rejections += 1
+            yield from self.remove_names([entry])
+            return True
+        if reply is UNAVAILABLE or refused(reply):
+            self.unavailable()
+            return False
+        if reply == 1:
+            self.counters.writes += 1
+            self.wrote(entry)
+        return bool(reply == 1)
+
     def add(
         self, canonical: bytes, prepared: Prepared | None, ttl: float | None, tags: list[bytes], mark: bytes
     ) -> Steps[bool]:
@@ -144,6 +175,11 @@ class Store(Reading):
             held = set(told)
             self.note_missed([name for name in names if name not in held], [])
         return removed
+
+    def remove_later(self, canonicals: list[bytes]) -> None:
+        """Have the mender remove keys that may be stored although they were removed."""
+        if self.epoch.current is not None:
+            self.note_missed([self.names.key(self.epoch.current, one) for one in canonicals], [])
 
     def move(self, tags: list[bytes]) -> Steps[bool]:
         """Give tags new stamps, now or when their servers are back; say whether all have theirs now."""

@@ -1,52 +1,56 @@
-"""A remote cache as the last tier of a manager: values, stamps of names, and news from other processes."""
+"""A remote cache as the last tier of a manager: asked in a thread or on an event loop, written behind."""
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from time import monotonic
+from typing import Any, TypeVar
 
 from perfcore.cache.disk.journal import UNKNOWN, News
-from perfcore.cache.keys import digest
+from perfcore.cache.remote.aio import aclose, arun
 from perfcore.cache.remote.backplane import Backplane
+from perfcore.cache.remote.behind import Batch, Behind, Write
 from perfcore.cache.remote.budget import deadline_of
 from perfcore.cache.remote.cache import RemoteCache
-from perfcore.cache.remote.drive import Steps, ask, run
-from perfcore.cache.remote.entries import Opened
-from perfcore.cache.remote.lease import Leases
+from perfcore.cache.remote.drive import Steps, run
+from perfcore.cache.remote.lease import Lease, Leases
 from perfcore.cache.remote.looking import canonicals
-from perfcore.cache.remote.names import STAMP_BYTES, fresh_stamp
-from perfcore.cache.remote.slots import slot_of
-from perfcore.cache.remote.stamps import asks_to_begin, asks_to_look
-from perfcore.cache.remote.store import left
-from perfcore.cache.remote.wire import UNAVAILABLE, Ask, refused
+from perfcore.cache.remote.operations import Operations, own_name
 from perfcore.cache.tiers import Found, Health, Moments
 
 __all__ = ["RemoteTier"]
 
+_T = TypeVar("_T")
+#: How long a task sleeps between looks at whether a write has arrived, in seconds.
+_LOOK = 0.001
 
-class RemoteTier:
-    """A :class:`RemoteCache` as the tier of one manager, with a backplane unless ``interval`` is 0.
 
-    Names have stamps here instead of moments: they are compared for equality, and one that is missing has
-    moved. A key that is written or removed gives its own name a new stamp, where something depends on it.
+class RemoteTier(Operations):
+    """A :class:`RemoteCache` as the tier of one manager; each verb that asks servers also for event loops.
+
+    ``interval`` is how often it looks whether news were lost, in seconds, 0 for no backplane. ``behind``:
+    values are written after :meth:`put` has returned. ``lease`` is for how many seconds one process has the
+    turn to compute a value, 0 for no turns.
     """
 
     name = "remote"
     exact = True
 
-    def __init__(self, cache: RemoteCache, *, owned: bool, interval: float, lease: float = 0) -> None:
-        self.cache = cache
-        self.leases: Leases | None = None
-        if lease:
-            self.leases = Leases(cache._router, cache._store.names, cache._timeout, lease)
-        self._store, self._owned = cache._store, owned
+    def __init__(
+        self, cache: RemoteCache, *, owned: bool, interval: float, lease: float = 0, behind: bool = True
+    ) -> None:
+        store = cache._store
+        plane = Backplane(cache._router, store.names, cache._timeout, interval) if interval else None
+        super().__init__(store, plane, self._append)
+        self.cache, self._owned = cache, owned
         self._news: deque[News] = deque(maxlen=10_000)
         self._notice: Callable[[], object] = lambda: None
-        self.backplane: Backplane | None = None
-        if interval:
-            names, timeout = self._store.names, cache._timeout
-            self.backplane = Backplane(cache._router, names, timeout, interval)
+        self.leases = Leases(store, cache._timeout, lease) if lease else None
+        self.behind = Behind(self._write, self._tell, store.remove_later) if behind else None
+
+    # -- news --
 
     def attend(self, notice: Callable[[], object]) -> None:
         """Call ``notice``, in any thread, when there are news."""
@@ -59,92 +63,13 @@ class RemoteTier:
             news = UNKNOWN
             self._news.clear()
             self._store.epoch.hurry()
+        if self.behind is not None:
+            self.behind.others(news.keys)
+        self._append(news)
+
+    def _append(self, news: News) -> None:
         self._news.append(news)
         self._notice()
-
-    # -- values --
-
-    def find(self, key: bytes) -> Found | None:
-        """Return the valid value of ``key`` and what it has left."""
-        found = self._run(self._store.find(key))
-        return self._counted([None if found is None else found[1]])[0]
-
-    def find_many(self, keys: list[bytes]) -> list[Found | None]:
-        """Return the same for each of ``keys``, asked for at once."""
-        return self._counted(self._run(self._store.find_many(keys)))
-
-    def _counted(self, found: list[Opened | None]) -> list[Found | None]:
-        misses, counts = found.count(None), self._store.counters
-        counts.misses += misses
-        counts.hits += len(found) - misses
-        return [None if one is None else Found(one.value, left(one)) for one in found]
-
-    def prepare(self, key: bytes, value: Any, ttl: float | None, names: list[bytes], moment: int) -> Any:
-        """Return ``value`` ready for :meth:`put`; raises :exc:`TypeError` when it cannot be encoded."""
-        return key, self._store.entries.prepare(value), self.cache._ttl if ttl is None else ttl
-
-    def put(self, writes: list[Any], *, at_once: bool = False) -> None:
-        """Store what was prepared, and tell the others."""
-        for ttl in dict.fromkeys(write[2] for write in writes):
-            self._run(self._store.put([write[:2] for write in writes if write[2] == ttl], ttl, []))
-        keys = [write[0] for write in writes]
-        self._tell(keys, moved=self._move_own(keys))
-
-    def remove(self, keys: list[bytes], names: list[bytes]) -> tuple[int, bool]:
-        """Remove ``keys`` and have ``names`` move, for all processes; those that cannot be told are later."""
-        removed = self._run(self._store.remove(keys)) if keys else 0
-        known = self._run(self._store.move(names)) if names else True
-        self._tell(keys, moved=self._move_own(keys) or bool(names))
-        return removed, known
-
-    def _move_own(self, keys: list[bytes]) -> bool:
-        """Give the names of ``keys`` new stamps where they have one; say whether any had, or may have."""
-        if not keys:
-            return False
-        places = [self._store.names.tag(own) for own in map(_own, keys)]
-        asks = [Ask(slot_of(name), (b"SET", name, fresh_stamp(), b"XX", b"KEEPTTL")) for name in places]
-        replies = ask(self.cache._router, asks, deadline_of(self.cache._timeout))
-        unsure = [_own(key) for key, r in zip(keys, replies, strict=True) if r is UNAVAILABLE or refused(r)]
-        if unsure:
-            self._store.note_missed([], unsure)
-        moved = any(reply is not None for reply in replies)
-        if moved:
-            self._news.append(News(0, [], True))
-            self._notice()
-        return moved
-
-    def _tell(self, keys: list[bytes], *, moved: bool) -> None:
-        if self.backplane is not None and (keys or moved):
-            self.backplane.publish(keys, moved=moved)
-
-    # -- names --
-
-    def begin(self, names: list[bytes]) -> list[int | None]:
-        """Return the stamp of each of ``names``, made where it is missing; None when it cannot be had."""
-        replies = ask(
-            self.cache._router, asks_to_begin(self._store.names, names), deadline_of(self.cache._timeout)
-        )
-        missed = self._store.missed.tags
-        return [
-            None if name in missed else _stamp(reply)
-            for name, reply in zip(names, replies[1::2], strict=True)
-        ]
-
-    def moments(self, names: list[bytes]) -> Moments | None:
-        """Return the stamps of ``names``, None where there is none; None when one of them cannot be had."""
-        replies = ask(
-            self.cache._router, asks_to_look(self._store.names, names), deadline_of(self.cache._timeout)
-        )
-        if any(reply is UNAVAILABLE or refused(reply) for reply in replies):
-            self._store.unavailable()
-            return None
-        missed = self._store.missed.tags
-        pairs = zip(names, replies, strict=True)
-        return Moments(0, 0, [None if name in missed else _stamp(reply) for name, reply in pairs])
-
-    def remember(self, names: list[bytes], moment: int) -> bool:
-        """Do nothing: :meth:`begin` has made the stamps."""
-        return True
 
     def news(self) -> list[News]:
         """Return what others have changed since this was last asked."""
@@ -160,26 +85,194 @@ class RemoteTier:
         """Return None: news call ``notice`` of :meth:`attend`."""
         return None
 
+    # -- values --
+
+    def find(self, key: bytes) -> Found | None:
+        """Return the valid value of ``key`` and what it has left."""
+        known, found = self._waiting(key)
+        return found if known else self._run(self._finding([key]))[0]
+
+    async def afind(self, key: bytes) -> Found | None:
+        """:meth:`find` on an event loop."""
+        known, found = self._waiting(key)
+        return found if known else (await self._arun(self._finding([key])))[0]
+
+    def find_many(self, keys: list[bytes]) -> list[Found | None]:
+        """Return the same for each of ``keys``, asked for at once."""
+        waiting = [self._waiting(key) for key in keys]
+        asked = [key for key, (known, _) in zip(keys, waiting, strict=True) if not known]
+        return _merged(waiting, self._run(self._finding(asked)) if asked else [])
+
+    async def afind_many(self, keys: list[bytes]) -> list[Found | None]:
+        """:meth:`find_many` on an event loop."""
+        waiting = [self._waiting(key) for key in keys]
+        asked = [key for key, (known, _) in zip(keys, waiting, strict=True) if not known]
+        return _merged(waiting, (await self._arun(self._finding(asked))) if asked else [])
+
+    def _waiting(self, key: bytes) -> tuple[bool, Found | None]:
+        """Say whether ``key`` waits to be written or removed, and what is found there then."""
+        write = self.behind.get(key) if self.behind is not None else None
+        if write is None or isinstance(write, bool) or write.prepared is None:
+            return write is not None, None
+        left = None if write.ttl is None else write.since + write.ttl - monotonic()
+        if left is not None and left <= 0:
+            return True, None
+        self._store.counters.hits += 1
+        return True, Found(self._store.entries.unpack(write.prepared), left)
+
+    def prepare(self, key: bytes, value: Any, ttl: float | None, names: list[bytes], moment: int) -> Write:
+        """Return ``value`` ready for :meth:`put`; raises :exc:`TypeError` when it cannot be encoded."""
+        life = self.cache._ttl if ttl is None else ttl
+        return Write(key, own_name(key), self._store.entries.prepare(value), life, monotonic())
+
+    def put(self, writes: list[Write], at_once: bool = False) -> None:
+        """Store what was prepared and tell the others, behind unless it is to be ``at_once``."""
+        if self.behind is not None and not at_once:
+            self.behind.put(writes)
+            return
+        deadline = self._deadline()
+        self._settle([write.key for write in writes], deadline)
+        self._run(self._putting_now(writes), deadline)
+
+    async def aput(self, writes: list[Write], at_once: bool = False) -> None:
+        """:meth:`put` on an event loop."""
+        if self.behind is not None and not at_once:
+            self.behind.put(writes)
+            return
+        deadline = self._deadline()
+        await self._asettle([write.key for write in writes], deadline)
+        await self._arun(self._putting_now(writes), deadline)
+
+    def put_leased(self, writes: list[Write], lease: Lease) -> bool:
+        """Store one value, while a lease stands; say whether it did."""
+        deadline = self._deadline()
+        self._settle([writes[0].key], deadline)
+        return self._run(self._putting_fenced(writes[0], lease), deadline)
+
+    async def aput_leased(self, writes: list[Write], lease: Lease) -> bool:
+        """:meth:`put_leased` on an event loop."""
+        deadline = self._deadline()
+        await self._asettle([writes[0].key], deadline)
+        return await self._arun(self._putting_fenced(writes[0], lease), deadline)
+
+    def stands(self, lease: Lease) -> bool:
+        """Say whether a lease has not passed on."""
+        return self._run(self._standing(lease))
+
+    async def astands(self, lease: Lease) -> bool:
+        """:meth:`stands` on an event loop."""
+        return await self._arun(self._standing(lease))
+
+    def remove(self, keys: list[bytes], names: list[bytes]) -> tuple[int, bool]:
+        """Remove ``keys`` and have ``names`` move, for all processes; those that cannot be told are later."""
+        deadline = self._deadline()
+        waited = self._settle(keys, deadline)
+        removed, known = self._run(self._removing(keys, names), deadline)
+        return max(removed, waited), known
+
+    async def aremove(self, keys: list[bytes], names: list[bytes]) -> tuple[int, bool]:
+        """:meth:`remove` on an event loop."""
+        deadline = self._deadline()
+        waited = await self._asettle(keys, deadline)
+        removed, known = await self._arun(self._removing(keys, names), deadline)
+        return max(removed, waited), known
+
+    # -- names --
+
+    def begin(self, names: list[bytes]) -> list[int | None]:
+        """Return the stamp of each of ``names``, made where it is missing; None when it cannot be had."""
+        deadline = self._deadline()
+        if self.behind is not None and self.behind.unmoved(names):
+            self.behind.wait(names, deadline)
+        return self._run(self._beginning(names), deadline)
+
+    async def abegin(self, names: list[bytes]) -> list[int | None]:
+        """:meth:`begin` on an event loop."""
+        deadline = self._deadline()
+        while self.behind is not None and self.behind.unmoved(names) and monotonic() < deadline:
+            await asyncio.sleep(_LOOK)
+        return await self._arun(self._beginning(names), deadline)
+
+    def moments(self, names: list[bytes]) -> Moments | None:
+        """Return the stamps of ``names``, None where there is none; None when one of them cannot be had."""
+        return self._moments(names, self._run(self._looking(names)))
+
+    async def amoments(self, names: list[bytes]) -> Moments | None:
+        """:meth:`moments` on an event loop."""
+        return self._moments(names, await self._arun(self._looking(names)))
+
+    def _moments(self, names: list[bytes], found: Moments | None) -> Moments | None:
+        """``found``, but names of keys that are still to be written have moved for this process."""
+        behind = self.behind
+        if found is None or behind is None or not behind.unmoved(names):
+            return found
+        pairs = zip(names, found.lines, strict=True)
+        return found._replace(lines=[None if behind.unmoved([name]) else line for name, line in pairs])
+
+    def remember(self, names: list[bytes], moment: int) -> bool:
+        """Do nothing: :meth:`begin` has made the stamps."""
+        return True
+
+    # -- behind --
+
+    def _putting_now(self, writes: list[Write]) -> Steps[None]:
+        yield from self._putting(writes)
+        yield from self.telling([write.key for write in writes])
+
+    def _write(self, batch: Batch) -> None:
+        run(self.cache._router, self._putting_batch(batch), monotonic() + self.cache._timeout)
+
+    def _tell(self, batch: Batch) -> None:
+        keys = None if batch.too_many else batch.keys
+        run(self.cache._router, self.telling(keys), monotonic() + self.cache._timeout)
+
+    def _settle(self, keys: list[bytes], deadline: float) -> int:
+        """Nothing older is to be written after what follows; returns how many values were waiting."""
+        if self.behind is None or not self.behind:
+            return 0
+        waiting = sum(self._waiting(key)[1] is not None for key in keys)
+        self.behind.settle(keys, deadline)
+        return waiting
+
+    async def _asettle(self, keys: list[bytes], deadline: float) -> int:
+        if self.behind is None or not self.behind:
+            return 0
+        waiting = sum(self._waiting(key)[1] is not None for key in keys)
+        under_way = self.behind.forget(keys)
+        while under_way and monotonic() < deadline:
+            await asyncio.sleep(_LOOK)
+            under_way = self.behind.is_flying(keys)
+        self.behind.settle(keys, 0.0)
+        return waiting
+
     # -- the whole --
 
     def clear(self) -> None:
         """Remove everything below the prefix."""
+        if self.behind is not None:
+            self.behind.settle(None, self._deadline())
         self.cache.clear()
         if self.backplane is not None:
-            self.backplane.publish(None, moved=True)
+            self._run(self.backplane.publishing(None, moved=True))
 
     def clear_keys(self, mine: Callable[[bytes], bool]) -> None:
         """Remove the keys for which ``mine`` is true; takes a look at each entry."""
+        self.flush()
         keys = [key for key in canonicals(self._store, self.cache._timeout) if mine(key)]
         if keys:
             self.remove(keys, [])
 
     def flush(self) -> None:
-        """Do nothing: all is stored when :meth:`put` returns."""
+        """Have written what was stored so far, as far as there are servers."""
+        if self.behind is not None:
+            self.behind.flush()
 
     def stats(self) -> Any:
         """Return the cache's :class:`RemoteStats`."""
-        return self.cache.stats()
+        stats = self.cache.stats()
+        if self.behind is None:
+            return stats
+        return stats._replace(behind=len(self.behind), dropped=self.behind.dropped)
 
     def health(self) -> Health:
         """Say whether all servers serve, and whether news arrive."""
@@ -194,23 +287,29 @@ class RemoteTier:
         if self.backplane is not None:
             self.backplane.forked()
 
+    async def adisconnect(self) -> None:
+        """Close the connections of the running event loop."""
+        await aclose(self.cache._router)
+
     def close(self) -> None:
-        """Stop listening; close the cache if the manager has made it."""
+        """Write what waits and stop listening; close the cache if the manager has made it."""
+        self.flush()
         if self.backplane is not None:
             self.backplane.stop()
         if self._owned:
             self.cache.close()
 
-    def _run(self, steps: Steps[Any]) -> Any:
-        return run(self.cache._router, steps, deadline_of(self.cache._timeout))
+    def _deadline(self) -> float:
+        return deadline_of(self.cache._timeout)
+
+    def _run(self, steps: Steps[_T], deadline: float | None = None) -> _T:
+        return run(self.cache._router, steps, self._deadline() if deadline is None else deadline)
+
+    async def _arun(self, steps: Steps[_T], deadline: float | None = None) -> _T:
+        return await arun(self.cache._router, steps, self._deadline() if deadline is None else deadline)
 
 
-def _own(key: bytes) -> bytes:
-    """The name under which others depend on a key, as :class:`perfcore.cache.guards.Guards` has it."""
-    return digest(b"key " + key)
-
-
-def _stamp(reply: Any) -> int | None:
-    if type(reply) is not bytes or len(reply) != STAMP_BYTES:
-        return None
-    return int.from_bytes(reply, "big")
+def _merged(waiting: list[tuple[bool, Found | None]], asked: list[Found | None]) -> list[Found | None]:
+    """What was waiting, and between it what servers have answered."""
+    answers = iter(asked)
+    return [found if known else next(answers) for known, found in waiting]
