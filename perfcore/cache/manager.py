@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 from weakref import WeakMethod, WeakSet
 
 from perfcore._native.tier import Guarded
+from perfcore.cache.awaited import Awaited
 from perfcore.cache.computing import Keep
 from perfcore.cache.ladder import ABSENT
 from perfcore.cache.moves import drive

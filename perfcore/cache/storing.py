@@ -73,6 +73,9 @@ class Storing(Ladder):
             for tier, writes, way in zip(self._below, ready, into, strict=True):
                 if writes is None:
                     yield Call(tier, "remove", (names, []))
+                    for item in items:  # or a tag that others store first would count as moved then
+                        if item.conditions.names:
+                            yield from self._marks.remembering(item.conditions.names, item.conditions.moment)
                 elif fenced is None or tier is not self._below[-1]:
                     yield Call(tier, "put", (writes, way == "sync"))
             for item, turn in begun:
