@@ -54,7 +54,7 @@ tsan: build/tsan/.built  ## the C tests and the threaded native tests under the 
 free-threaded: build/free-threaded/.built  ## the native tests on a CPython without the GIL (built once if there is none)
 	cd build/free-threaded && PYTHONPATH=. PYTHON_GIL=0 bin/python -m pytest -c ../../pyproject.toml --rootdir ../.. \
 	    ../../tests/native ../../tests/conformance --ignore ../../tests/native/test_simulate.py --ignore ../../tests/native/test_hit_ratios.py \
-	    --ignore ../../tests/native/test_plain.py --ignore ../../tests/native/test_unpack.py \
+	    --ignore ../../tests/native/test_plain.py --ignore ../../tests/native/test_unpack.py --ignore ../../tests/native/test_envelope.py \
 	    --ignore ../../tests/conformance/test_diskcache.py --deselect "tests/native/test_leaks.py::test_memory_stays_flat[leak_unpack]" \
 	    -p no:cacheprovider
 

@@ -62,6 +62,7 @@ EXTENSIONS = {
     "cache": CACHE,
     "keys": (),
     "memo": CACHE,
+    "envelope": (),
     "plain": (),
     "unpack": (),
     "ready": (),

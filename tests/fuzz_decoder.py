@@ -18,8 +18,10 @@ from zoneinfo import ZoneInfo
 
 import atheris
 import numpy as np
+from xxhash import xxh3_64_digest
 
 with atheris.instrument_imports():
+    from perfcore._native.envelope import look_in
     from perfcore.cache import codec
     from perfcore.cache.codec.entry import Entry, expiry_of, key_of, seal, tags_of, unseal
     from perfcore.cache.compression import Compression
@@ -79,12 +81,19 @@ def frame(data):
 
 
 def fields(data):
-    """What is read of an entry before its checksum is."""
+    """What is read of an entry before its checksum is; the quick reader finds no more than the careful."""
     key_of(data), expiry_of(data), len(data) > 4 and tags_of(data)
-    unseal(data, key_of(data))
+    found = look_in(data, key_of(data), 1 << 24)
+    careful = unseal(data, key_of(data))
+    assert found is None or bytes(found[1]) == bytes(careful[6])
 
 
-TARGETS = (entry, payload, payload, payload, key, frame, fields)
+def sealed(data):
+    """The same under a checksum that fits."""
+    fields(data + xxh3_64_digest(data))
+
+
+TARGETS = (entry, payload, payload, payload, key, frame, fields, sealed)
 
 
 def one(data):

@@ -1,8 +1,8 @@
 """Learning a compression dictionary: what many small payloads have in common is stored once.
 
 A JSON document of 1 KB of random words alone shrinks to 0.70, with a dictionary trained on its like to 0.39.
-Training costs about a second per 10 MB of samples, so it happens off the writer's thread, and again only when
-what is written has changed so much that the old dictionary no longer serves.
+Training takes some 5 ms, and happens again only when what is written has changed so much that the old
+dictionary no longer serves.
 """
 
 from __future__ import annotations
@@ -16,8 +16,11 @@ from xxhash import xxh32_intdigest
 __all__ = ["Dictionary", "Trainer", "number_of"]
 
 _DICTIONARY_BYTES = 64 * 1024
-#: zstd wants samples of a hundred times the dictionary's size; a quarter of that costs 1 % of what it gains.
-_SAMPLES, _SAMPLE_BYTES = 256, 768 * 1024
+#: zstd wants samples of a hundred times the dictionary's size; six times cost 1 % of what it gains.
+_SAMPLES, _SAMPLE_BYTES = 128, 384 * 1024
+#: The parameters of "fast cover", which is told what zstd would try out: 4 ms instead of 40 for 400 documents
+#: of 1 KB, which the result leaves 0.396 of instead of 0.399. Segments of 50 to 400 bytes differ by 1 %.
+_SEGMENT, _STRING, _TABLE_BITS = 200, 6, 16
 #: Payloads outside these bounds have nothing to learn from.
 _SMALLEST, _LARGEST = 64, 16 * 1024
 #: A dictionary is taken if it leaves at most this much of what is stored without it.
@@ -86,7 +89,9 @@ class Trainer:
             samples, self._samples, self._bytes = self._samples, [], 0
         tests, lessons = samples[::5], [sample for place, sample in enumerate(samples) if place % 5]
         try:
-            trained = zstandard.train_dictionary(self._size, lessons, level=3)
+            trained = zstandard.train_dictionary(
+                self._size, lessons, k=_SEGMENT, d=_STRING, f=_TABLE_BITS, accel=1, level=3
+            )
         except zstandard.ZstdError:  # the samples have nothing in common
             trained = None
         if trained is None or _packed(tests, trained) > _WORTH * _packed(tests, None):

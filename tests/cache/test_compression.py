@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import json
 
-from perfcore.cache.compression import Compression
+from perfcore.cache.compression import Compression, Page
 from perfcore.cache.dictionary import Trainer, number_of
 
 
@@ -80,7 +80,7 @@ def test_off_compresses_nothing_on_all_that_shrinks_adaptive_what_is_worth_it():
 def learn(tool, payloads):
     for payload in payloads:
         tool.shrink(payload, "adaptive")
-        if tool.training_due():
+        if tool.study([payload]):
             return tool.train()
     return None
 
@@ -101,8 +101,7 @@ def test_many_small_payloads_teach_a_dictionary_that_halves_them():
 def test_payloads_with_nothing_in_common_teach_none_and_are_tried_less_and_less_often():
     tool, tries = compression(), 0
     for _ in range(6000):
-        tool.shrink(os.urandom(700), "adaptive")
-        if tool.training_due():
+        if tool.study([os.urandom(700)]):
             tries += 1
             assert tool.train() is None
     assert 1 <= tries <= 3
@@ -142,3 +141,46 @@ def test_threads_do_not_share_their_tools():
 def test_sizes_at_the_bounds(size):
     tool, payload = compression(), (b"0123456789abcdef" * (size // 16 + 1))[:size]
     assert restored(tool, payload, tool.shrink(payload, "adaptive")) == payload
+
+
+PAGE = Page(whole=4000, half=1900)
+
+
+def paged():
+    return Compression(lambda number: None, 1 << 30, Trainer(0), PAGE)
+
+
+def text(size, share):
+    """A payload that shrinks to about ``share``."""
+    noise = int(size * share)
+    return os.urandom(noise) + b"x" * (size - noise)
+
+
+@pytest.mark.parametrize(
+    ("size", "share", "load", "taken"),
+    [
+        (3900, 0.3, 0, True),  # two in a page
+        (3900, 0.7, 0, False),  # still a page
+        (1800, 0.7, 0, True),  # shares a page with others, and a smaller share of it
+        (9000, 0.7, 0, True),
+        (3900, 0.3, 2, False),  # somebody waits
+        (9000, 0.1, 2, True),
+    ],
+)
+def test_what_takes_as_many_pages_compressed_is_stored_as_it_is(size, share, load, taken):
+    payload = text(size, share)
+    assert (paged().shrink(payload, "adaptive", load) is not None) is taken
+    assert (paged().shrink_many([payload], "adaptive", load)[0] is not None) is taken
+    assert paged().shrink(payload, "on", load) is not None
+
+
+def test_what_does_not_get_half_as_large_is_tried_less_and_less_often():
+    tool, tries = paged(), []
+    tool._compressor = lambda *plan: tries.append(plan) or compressor
+    compressor = paged()._compressor(3, 0)
+    for _ in range(500):
+        assert tool.shrink(text(3900, 0.7), "adaptive") is None
+    assert 16 <= len(tries) < 50
+    while tool.shrink(text(3900, 0.1), "adaptive") is None:
+        assert len(tries) < 60
+    assert tool.shrink(text(3900, 0.1), "adaptive") is not None  # it pays again, and is tried each time

@@ -28,8 +28,9 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812
 from typing import NamedTuple
 
-from xxhash import xxh3_64, xxh3_64_digest
+from xxhash import xxh3_64_digest
 
+from perfcore._native.envelope import wrap
 from perfcore.errors import CodecError
 
 __all__ = [
@@ -76,10 +77,7 @@ def seal(key: bytes, entry: Entry, secret: bytes | None = None) -> bytes:
     """Return the envelope around ``entry`` for ``key``, signed if there is a ``secret``."""
     kind, flags, dictionary, raw_length, expiry, generation, payload, tags = entry
     flags = flags & COMPRESSED | (0 if secret is None else SIGNED) | (TAGGED if tags else 0)
-    head = _HEADER.pack(_OURS, kind, flags, dictionary, len(key), raw_length, expiry, generation) + key + tags
-    checksum = xxh3_64(head)
-    checksum.update(payload)
-    sealed = b"".join((head, payload, checksum.digest()))
+    sealed = wrap(kind, flags, dictionary, raw_length, expiry, generation, key, tags, payload)
     return sealed if secret is None else sealed + hmac.digest(secret, sealed, "sha256")
 
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 import lmdb
 
 from perfcore._log import logger
-from perfcore.cache.disk.budget import Budget
+from perfcore.cache.disk.budget import NOTHING, Budget
 from perfcore.cache.disk.connection import Connection
 from perfcore.cache.disk.counters import Counters
 from perfcore.cache.disk.environment import Environment
@@ -157,12 +157,11 @@ class Access:
     ) -> _T:
         self.connection.about_to_write()
         with environment.writing() as txn:
-            if not self.budget.cramped:
-                environment.reserve(size)
+            room = None if self.budget.cramped else self.budget.limit - environment.reserve(size)
             if self.stale:
                 ledger.clear(txn)
             result = action(txn, ledger)
-            evicted = self.budget.enforce(txn, ledger)
+            evicted = NOTHING if room is not None and room > 0 else self.budget.enforce(txn, ledger)
         self.stale = False
         self._counters.evictions += evicted.evictions
         self._counters.expirations += evicted.expirations

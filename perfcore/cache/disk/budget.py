@@ -13,7 +13,7 @@ from perfcore.cache import clock
 from perfcore.cache.codec.entry import expiry_of, key_of
 from perfcore.cache.disk.ledger import Ledger, Txn, name_of
 
-__all__ = ["Budget", "Evicted"]
+__all__ = ["NOTHING", "Budget", "Evicted"]
 
 #: Second chances in one transaction, so that a commit stays short even if everything was read.
 _CHANCES = 256
@@ -28,6 +28,9 @@ class Evicted(NamedTuple):
 
     evictions: int
     expirations: int
+
+
+NOTHING = Evicted(0, 0)
 
 
 class Budget:

@@ -138,8 +138,9 @@ class Committer:
         load = 2 if len(writes) == 1 else self._load()  # somebody waits for the one
         entries: list[bytes | None] = []
         for start in range(0, len(writes), _BATCH):
-            entries += self._packing.pack(writes[start : start + _BATCH], dictionaries, load)
-            self._packing.learn(at_once=len(self._pending) > _BATCH // 2)
+            batch = writes[start : start + _BATCH]
+            self._packing.study(batch, at_once=len(self._pending) > _BATCH // 2)
+            entries += self._packing.pack(batch, dictionaries, load)
         items, size, now = [], 0, clock.now_us()
         for write, entry in zip(writes, entries, strict=True):
             if entry is not None and len(entry) > self._largest_entry:

@@ -89,25 +89,26 @@ class Environment:
         finally:
             self.gate.leave()
 
-    @contextmanager
-    def writing(self) -> Iterator[lmdb.Transaction[memoryview]]:
+    def writing(self) -> lmdb.Transaction[memoryview]:
         """A write transaction, committed at the end, aborted by an exception; what it finds are views too."""
-        with self._env.begin(write=True, buffers=True) as txn:
-            yield txn
+        return self._env.begin(write=True, buffers=True)
 
     def file_bytes(self) -> int:
         """Return how much of the data file has ever been in use."""
         return (int(self._env.info()["last_pgno"]) + 1) * self._page_size
 
-    def reserve(self, size: int) -> None:
+    def reserve(self, size: int) -> int:
         """Make sure that the write transaction now open will find disk blocks for ``size`` bytes of entries.
+
+        Returns how many bytes the file will take at most after it.
 
         Blocks are taken in advance because a full disk must not stop a delete: the pages it copies fit in
         what is kept in reserve, and from the second delete on freed pages come back. Inside the
         transaction, because some file systems allocate by writing zeros. Raises :exc:`OSError` when the
         disk is full.
         """
-        wanted = min(self.file_bytes() + size + self._spare, self.map_size)
+        held = self.file_bytes()
+        wanted = min(held + size + self._spare, self.map_size)
         if wanted > self._allocated:
             self._allocated = min(wanted + _CHUNK, self.map_size)
             try:
@@ -115,6 +116,7 @@ class Environment:
             except OSError:  # the last blocks of a disk are few
                 self._allocated = wanted
                 _allocate(self._path / DATA_FILE, wanted)
+        return held + 2 * size + self._spare  # an entry of just over half a page takes a whole one
 
     def grow(self, map_size: int) -> None:
         """Replace the map by one of at least ``map_size`` bytes; this thread has no open transaction."""

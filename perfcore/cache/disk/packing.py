@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 
+from perfcore._native.envelope import wrap
 from perfcore.cache.codec.entry import COMPRESSED, Entry, seal
-from perfcore.cache.compression import Compression, Load, Shrunk
+from perfcore.cache.compression import Compression, Load, Page, Shrunk
 from perfcore.cache.dictionary import Dictionary, Trainer
 from perfcore.cache.disk.access import Access
 from perfcore.cache.disk.ledger import Ledger, Txn
@@ -15,6 +16,9 @@ __all__ = ["Packing"]
 
 #: A dictionary may take this share of the budget.
 _DICTIONARY_SHARE = 64
+#: LMDB puts two nodes or more into a page of 4096 bytes, or one value of up to 4080; the rest is for the
+#: node, and for the envelope with a key of usual length.
+_PAGE = Page(whole=4010, half=1950)
 
 
 class Packing:
@@ -24,8 +28,8 @@ class Packing:
         """``largest`` is the size in bytes of the largest payload that is ever restored."""
         self._access = access
         trainer = Trainer(maxbytes // _DICTIONARY_SHARE)
-        self._compression = Compression(self._load, largest, trainer)
-        self.restore = self._compression.restore
+        self._compression = Compression(self._load, largest, trainer, _PAGE)
+        self.restore, self.inflate = self._compression.restore, self._compression.inflate
         self._adopted = False
 
     def pack(self, writes: list[Write], dictionaries: set[int], load: Load) -> list[bytes | None]:
@@ -72,13 +76,16 @@ class Packing:
             if content is not None:
                 ledger.keep_dictionary(txn, number, content)
 
-    def learn(self, *, at_once: bool) -> None:
-        """Train a dictionary if there are samples enough.
+    def study(self, writes: list[Write], *, at_once: bool) -> None:
+        """Train a dictionary when what is to be packed completes the samples for one.
 
-        That takes a fifth of a second: ``at_once`` when what is to be written next gains more by it than it
-        loses by the wait, otherwise in a thread of its own.
+        That takes some 5 ms: ``at_once`` when what is to be written next gains more by it than it loses by
+        the wait, otherwise in a thread of its own.
         """
-        if not self._compression.training_due():
+        if not self._compression.wants_samples:
+            return
+        wanted = (write.payload for write in writes if write.payload and write.compression == "adaptive")
+        if not self._compression.study(wanted):
             return
         if at_once:
             self._compression.train()
@@ -91,9 +98,13 @@ class Packing:
 
 def _entry(write: Write, payload: bytes, shrunk: Shrunk, dictionaries: set[int]) -> bytes:
     key, _, kind, expiry, generation, _, secret, tags, _ = write
-    if shrunk is None:
-        return seal(key, Entry(kind, 0, 0, len(payload), expiry, generation, payload, tags), secret)
-    packed, number = shrunk
+    packed, number, flags = payload, 0, 0
+    if shrunk is not None:
+        packed, number = shrunk
+        flags = COMPRESSED
     if number:
         dictionaries.add(number)
-    return seal(key, Entry(kind, COMPRESSED, number, len(payload), expiry, generation, packed, tags), secret)
+    if secret is not None or tags:
+        entry = Entry(kind, flags, number, len(payload), expiry, generation, packed, tags)
+        return seal(key, entry, secret)
+    return wrap(kind, flags, number, len(payload), expiry, generation, key, tags, packed)

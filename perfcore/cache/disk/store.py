@@ -12,6 +12,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
+from perfcore._native.envelope import look_in
 from perfcore.cache import clock
 from perfcore.cache.codec import Codec
 from perfcore.cache.codec.entry import COMPRESSED, unseal
@@ -102,18 +103,19 @@ class Store:
     def decode(self, key: bytes, name: bytes, data: bytes, codec: Codec, *, spare: bool = True) -> Any:
         """Return the value in the entry ``data``, that ``name`` led to, or MISSING when it is not valid."""
         try:
-            kind, flags, dictionary, raw_length, expiry, _, payload, tags = unseal(data, key, codec.secret)
-            if expiry and expiry * 1000 <= clock.now_us():
-                self.counters.expirations += spare and self._discard(name, data)
-                return MISSING
-            if tags and not self.fresh(tags):
-                self.counters.invalidations += spare and self._discard(name, data)
-                return MISSING
-            if flags & COMPRESSED:
-                payload = self.packing.restore(payload, dictionary, raw_length)
-            elif len(payload) != raw_length:
-                raise CodecError("a stored entry has another length than it declares")
-            value = codec.unpack(kind, payload)
+            found = look_in(data, key, self.largest_value) if codec.secret is None else None
+            if found is None:
+                value = self._decode(key, name, data, codec, spare=spare)
+                if value is MISSING:
+                    return MISSING
+            else:
+                kind, payload, dictionary, expiry = found
+                if expiry and expiry * 1000 <= clock.now_us():
+                    self.counters.expirations += spare and self._discard(name, data)
+                    return MISSING
+                if dictionary is not None:
+                    payload = self.packing.inflate(payload, dictionary)
+                value = codec.unpack(kind, payload)
         except UnreadableError:  # during a deploy both versions of a class are at work
             self.counters.unreadable += spare
             return MISSING
@@ -123,6 +125,21 @@ class Store:
         if spare:
             self.budget.saw(name)
         return value
+
+    def _decode(self, key: bytes, name: bytes, data: bytes, codec: Codec, *, spare: bool) -> Any:
+        """Do the same for any entry; raises :exc:`CodecError` for one that is not sound."""
+        kind, flags, dictionary, raw_length, expiry, _, payload, tags = unseal(data, key, codec.secret)
+        if expiry and expiry * 1000 <= clock.now_us():
+            self.counters.expirations += spare and self._discard(name, data)
+            return MISSING
+        if tags and not self.fresh(tags):
+            self.counters.invalidations += spare and self._discard(name, data)
+            return MISSING
+        if flags & COMPRESSED:
+            payload = self.packing.restore(payload, dictionary, raw_length)
+        elif len(payload) != raw_length:
+            raise CodecError("a stored entry has another length than it declares")
+        return codec.unpack(kind, payload)
 
     def fresh(self, mark: bytes) -> bool:
         """Say whether no tag in ``mark`` has been invalidated since its moment."""
