@@ -118,6 +118,8 @@ def _parser(config: PerformanceConfig) -> OptimizedParser:
     options = asdict(config.parsing)
     options["enable_parse_cache"] &= config.caching.enabled
     options["cache_directory"] = _parser_directory(config.caching.layers.disk)
+    distributed = config.caching.layers.distributed
+    options["remote"] = distributed.nodes if distributed.enabled else None
     return optimize_for_performance(**options)
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
 
 __all__ = [
     "BufferStats",
@@ -15,6 +19,7 @@ __all__ = [
     "LookupCounts",
     "ObjectStats",
     "PolicyState",
+    "RunsTasks",
     "Store",
     "TaskCounts",
 ]
@@ -97,6 +102,17 @@ class CountsTasks(Protocol):
 
     def stats(self) -> TaskCounts:
         """Return the counts so far."""
+
+
+class RunsTasks(Protocol):
+    """Something that runs calls, here or on other machines, for a room that has work to give away."""
+
+    @property
+    def slots(self) -> int:
+        """How many calls can run at once now."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any) -> Future[Any]:
+        """Run ``fn(*args)`` somewhere; the future raises BrokenExecutor where that kills whoever tries."""
 
 
 class CacheStats(NamedTuple):

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +16,7 @@ from perfcore.cli._extra import typer
 from perfcore.cli.progress import track
 from perfcore.parsing import Discovery, OptimizedParser, ParseResult, optimize_for_performance
 from perfcore.parsing.summary import RunSummary
+from perfcore.types import RunsTasks
 
 __all__ = ["parse"]
 
@@ -44,6 +46,16 @@ def parse(
         typer.Option("--exclude", metavar="PATTERN", help="Pass over what matches, as a line of .gitignore."),
     ] = None,
     no_ignore: Annotated[bool, typer.Option("--no-ignore", help="Do not look at .gitignore files.")] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster", metavar="ADDRESS", help="Parse on the Dask cluster at tcp://host:8786 (extra dask)."
+        ),
+    ] = None,
+    remote: Annotated[
+        str | None,
+        typer.Option("--remote", metavar="URL", help="Share results through redis://host:6379."),
+    ] = None,
     twice: Annotated[
         bool,
         typer.Option(
@@ -60,6 +72,8 @@ def parse(
     language, content_hash, size, encoding, node_count, symbols, imports, syntax_errors, source and parse_time
     (seconds); what was skipped has path, reason and detail.
     """
+    if cluster and (twice or jobs):
+        raise typer.BadParameter("a cluster has its own number of processes", param_hint="--cluster")
     if twice:
         from perfcore.cli.twice import measure
 
@@ -70,10 +84,29 @@ def parse(
         with optimize_for_performance(cache_directory=cache_dir) as parser:
             parser.clear_cache()
     if paths:
-        with optimize_for_performance(enable_parse_cache=not no_cache, cache_directory=cache_dir) as parser:
+        options = {"enable_parse_cache": not no_cache, "cache_directory": cache_dir, "remote": remote}
+        with _backend(cluster) as backend, optimize_for_performance(options) as parser:
             discovery = Discovery(paths, gitignore=not no_ignore, exclude=exclude or ())
-            print_run = _print_json if as_json else _print_table
-            raise typer.Exit(exit_code(print_run(parser, discovery, jobs), strict))
+            summary = RunSummary()
+            results = run(parser, discovery, jobs, summary, backend=backend)
+            (_print_json if as_json else _print_table)(results, summary)
+            raise typer.Exit(exit_code(summary, strict))
+
+
+@contextmanager
+def _backend(cluster: str | None) -> Iterator[RunsTasks | None]:
+    """Give the backend at an address, for as long as the block lasts."""
+    if cluster is None:
+        yield None
+        return
+    from perfcore.scaling import DaskBackend
+
+    try:
+        backend = DaskBackend(cluster)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--cluster") from None
+    with backend:
+        yield backend
 
 
 def exit_code(summary: RunSummary, strict: bool) -> int:
@@ -87,11 +120,12 @@ def run(
     jobs: int | None,
     summary: RunSummary,
     doing: str = "parsing",
+    backend: RunsTasks | None = None,
 ) -> Iterator[ParseResult]:
     """Yield a result for each file found, then for each passed over, adding all to ``summary``."""
     started = time.perf_counter()
     names = list(discovery)
-    for result in track(parser.parse_many(names, jobs=jobs), len(names), doing):
+    for result in track(parser.parse_many(names, jobs=jobs, backend=backend), len(names), doing):
         summary.add(result)
         yield result
     for result in discovery.skipped:
@@ -100,23 +134,21 @@ def run(
     summary.seconds = time.perf_counter() - started
 
 
-def _print_table(parser: OptimizedParser, discovery: Discovery, jobs: int | None) -> RunSummary:
+def _print_table(results: Iterator[ParseResult], summary: RunSummary) -> None:
     from rich.console import Console
 
     from perfcore.cli.tables import problems, summarize
 
-    summary = RunSummary()
-    failed = [result for result in run(parser, discovery, jobs, summary) if result.failed]
+    failed = [result for result in results if result.failed]
     problems(failed, Console(stderr=True))
     summarize(summary, Console())
-    return summary
 
 
-def _print_json(parser: OptimizedParser, discovery: Discovery, jobs: int | None) -> RunSummary:
+def _print_json(results: Iterator[ParseResult], summary: RunSummary) -> None:
     """Write file by file: the document may be larger than memory."""
-    summary, skipped, separator = RunSummary(), [], "\n"
+    skipped, separator = [], "\n"
     sys.stdout.write(f'{{"version": {JSON_VERSION}, "files": [')
-    for result in run(parser, discovery, jobs, summary):
+    for result in results:
         if result.skipped is not None:
             skipped.append({"path": result.path, "reason": result.skipped, "detail": result.detail})
             continue
@@ -124,7 +156,6 @@ def _print_json(parser: OptimizedParser, discovery: Discovery, jobs: int | None)
         separator = ",\n"
     end = {"skipped": skipped, "summary": summary.as_dict()}
     sys.stdout.write(f"\n], {json.dumps(end)[1:]}\n")
-    return summary
 
 
 def _plain(result: ParseResult) -> dict[str, Any]:

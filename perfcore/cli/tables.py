@@ -75,6 +75,11 @@ def _rows(runs: list[RunSummary]) -> list[tuple[str, list[str]]]:
             (label, [f"{run.sources[tier]:,}" for run in runs])
             for label, tier in (("parsed", "parsed"), ("memory hits", "memory"), ("disk hits", "disk"))
         ),
+        *(
+            [("shared hits", [f"{run.sources['remote']:,}" for run in runs])]
+            if any(run.sources["remote"] for run in runs)
+            else []
+        ),
         ("syntax errors", [f"{run.with_errors:,} files" for run in runs]),
         *((name, [f"{run.languages[name]:,} files" for run in runs]) for name in _names(runs, "languages")),
         *(

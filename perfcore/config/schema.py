@@ -235,7 +235,7 @@ class Workers(Section, frozen=True, kw_only=True):
 
 
 class Parsing(Section, frozen=True, kw_only=True):
-    """The options of :func:`.optimize_for_performance`, whose disk tier is as ``layers.disk`` says."""
+    """The options of :func:`.optimize_for_performance`, whose tiers are where ``layers`` says."""
 
     enable_parse_cache: bool = True
     cache_size: Size = 256 * MB

@@ -39,6 +39,9 @@ class ParserOptions(Struct, frozen=True, kw_only=True):
     cache_ttl: float | None = None
     #: where the disk tier lives; None: the user's cache directory; False: no disk tier
     cache_directory: str | os.PathLike[str] | Literal[False] | None = None
+    #: where many machines share results: the URL of a Valkey or Redis server, or nodes of a cluster
+    #: ("host:port"); None: nowhere
+    remote: str | tuple[str, ...] | None = None
     #: send files to worker processes in groups of at most ``batch_size``, else one by one
     enable_batching: bool = True
     batch_size: int = 50
@@ -125,11 +128,21 @@ def _directory(value: Any) -> str | Literal[False] | None:
     raise TypeError(f"expected a path, None or False, got {value!r}")
 
 
+def _servers(value: Any) -> str | tuple[str, ...] | None:
+    if value is None or (isinstance(value, str) and "://" in value):
+        return value
+    if isinstance(value, list | tuple) and value and all(isinstance(node, str) for node in value):
+        return tuple(value)
+    kind = ValueError if isinstance(value, str | list | tuple) else TypeError
+    raise kind(f"expected a URL like redis://host:6379, or some of a cluster's nodes, got {value!r}")
+
+
 _CHECKS = {
     "enable_parse_cache": _switch,
     "cache_size": parse_size,
     "cache_ttl": _optional_seconds,
     "cache_directory": _directory,
+    "remote": _servers,
     "enable_batching": _switch,
     "batch_size": _count,
     "max_concurrency": _optional_count,

@@ -6,13 +6,16 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from threading import Lock
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
 from perfcore.parsing.options import ParserOptions
 from perfcore.parsing.pipeline import Listener, ParserStats, Tally
 from perfcore.parsing.resources import Resources
 from perfcore.parsing.result import ParseResult
+
+if TYPE_CHECKING:
+    from perfcore.types import RunsTasks
 
 __all__ = ["OptimizedParser", "optimize_for_performance"]
 
@@ -74,14 +77,22 @@ class OptimizedParser:
         threads = self._resources().threads
         return await asyncio.get_running_loop().run_in_executor(threads, self.parse_file, path)
 
-    def parse_many(self, paths: Iterable[StrPath], *, jobs: int | None = None) -> Iterator[ParseResult]:
+    def parse_many(
+        self, paths: Iterable[StrPath], *, jobs: int | None = None, backend: RunsTasks | None = None
+    ) -> Iterator[ParseResult]:
         """Yield the result of each of ``paths``, in their order, as :meth:`parse_file` would give it.
 
         ``jobs`` is the number of worker processes, by default ``max_concurrency`` but at most one per CPU; 1
         parses in this process and takes a path only when its result is asked for. More look ahead in
-        ``paths``, and start when there is enough to parse; they live until the parser is closed. Raises
-        :exc:`ValueError` unless ``jobs`` >= 1.
+        ``paths``, and start when there is enough to parse; they live until the parser is closed.
+
+        With a ``backend`` (such as :class:`.DaskBackend`) its nodes parse, in batches of ``batch_size`` files
+        and at least 0.1 s of work; the results are the same. Nodes that see other files at these paths are
+        sent the contents. Raises :exc:`ValueError` unless ``jobs`` >= 1, and what the backend raises when it
+        is lost.
         """
+        if backend is not None:
+            return self._on(backend, paths, jobs)
         jobs = self._resources().default_jobs if jobs is None else jobs
         if jobs < 1:
             raise ValueError(f"jobs: expected at least 1, got {jobs}")
@@ -94,6 +105,17 @@ class OptimizedParser:
         batch_size = self.options.batch_size if self.options.enable_batching else 1
         return ParallelRun(resources.pipeline, resources, jobs, batch_size).results(names)
 
+    def _on(self, backend: RunsTasks, paths: Iterable[StrPath], jobs: int | None) -> Iterator[ParseResult]:
+        from perfcore.parsing.cluster import ClusterRun
+
+        if jobs is not None:
+            raise ValueError("jobs: a backend has its own number of nodes")
+        if not (hasattr(backend, "submit") and hasattr(backend, "slots")):
+            raise TypeError(f"backend: expected submit() and slots, got {type(backend).__name__}")
+        resources = self._resources()
+        run = ClusterRun(resources.pipeline, resources, backend, self.options)
+        return run.results(map(os.fsdecode, paths))
+
     def stats(self) -> ParserStats:
         """Return the counts of answers since the parser was made."""
         return self._tally.stats()
@@ -103,7 +125,7 @@ class OptimizedParser:
         self._tally.listeners = (*self._tally.listeners, listener)
 
     def clear_cache(self) -> None:
-        """Forget all results, in memory and on disk."""
+        """Forget all results, in memory, on disk, and those that are shared for everybody."""
         self._resources().store.clear()
 
     def close(self) -> None:

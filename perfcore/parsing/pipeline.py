@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from perfcore.parsing.extract import extract
+from perfcore.parsing.fingerprint import Fingerprint
 from perfcore.parsing.languages import language_of, load
 from perfcore.parsing.options import Limits
 from perfcore.parsing.reading import Content, Skipped, fingerprint, read
@@ -36,13 +37,19 @@ class ParserStats(Struct, frozen=True):
     memory_hits: int
     disk_hits: int
     skipped: dict[str, int]
+    remote_hits: int = 0
 
 
 class Miss(NamedTuple):
-    """A file that has to be parsed; ``content`` is what the search for it has read already."""
+    """A file that has to be parsed, as it was ``seen``; ``content`` is what the search for it has read."""
 
-    size: int
+    seen: Fingerprint
     content: Content | None
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.seen.size
 
 
 class Tally:
@@ -68,8 +75,9 @@ class Tally:
         """Return the counts so far."""
         with self._lock:
             counts = dict(self._counts)
-        parsed, memory, disk = (counts.pop(tier, 0) for tier in ("parsed", "memory", "disk"))
-        return ParserStats(parsed, memory, disk, skipped=counts)
+        tiers = (counts.pop(tier, 0) for tier in ("parsed", "memory", "disk", "remote"))
+        parsed, memory, disk, remote = tiers
+        return ParserStats(parsed, memory, disk, skipped=counts, remote_hits=remote)
 
 
 class Pipeline:
@@ -106,9 +114,34 @@ class Pipeline:
 
     def accept(self, name: str, answer: Answer) -> ParseResult:
         """Remember and return what a worker process says of the file ``name``."""
+        return self._admit(name, answer, answer.fingerprint, True)
+
+    def admit(self, name: str, answer: Answer, miss: Miss) -> ParseResult:
+        """Remember and return what a node of a cluster says of the file that was missed here.
+
+        It may have the file from elsewhere, where time stamps mean something else. Then it is known by what
+        was read here, which is the same content, or not at all.
+        """
+        known = answer.fingerprint
+        if known != miss.seen:
+            known = miss.content.fingerprint if miss.content is not None else None
+        return self._admit(name, answer, known, False)
+
+    def fetch(self, name: str) -> Content | ParseResult:
+        """Read the file ``name``; a result when it cannot be parsed."""
+        started = time.perf_counter()
+        path = os.path.abspath(name)
+        try:
+            return self._read(path)
+        except Skipped as skipped:
+            return self._deliver(self._skip(path, skipped), name, started)
+
+    def _admit(self, name: str, answer: Answer, known: Fingerprint | None, share: bool) -> ParseResult:
         result = decode_result(answer.result)
-        self._store.remember(os.path.abspath(name), answer.fingerprint, result, answer.result)
+        self._store.remember(os.path.abspath(name), known, result, answer.result, share)
         self._after_parse()
+        if answer.shared:
+            result = replace(result, source="remote", parse_time=0.0)
         self._tally.count(result)
         return replace(result, path=name)
 
@@ -122,9 +155,9 @@ class Pipeline:
             language = language_of(path)
             if language is not None:
                 load(language)  # a missing grammar is this process's error to raise, not a worker's to die of
-            return Miss(seen.size, None)
+            return Miss(seen, None)
         content = self._read(path)
-        return self._store.recall_content(path, content) or Miss(seen.size, content)
+        return self._store.recall_content(path, content) or Miss(seen, content)
 
     def _parse(self, path: str, content: Content | None) -> ParseResult:
         content = content or self._read(path)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from perfcore.cache import DiskCache
     from perfcore.parsing.crew import Crew
+    from perfcore.parsing.shared import SharedResults
     from perfcore.types import Store
 
 __all__ = ["Resources"]
@@ -29,7 +30,9 @@ class Resources:
         self._idle: list[Crew] = []
         self._parents: tuple[list[Crew], ThreadPoolExecutor | None] = ([], None)
         self._disk = _open_disk(options) if options.enable_parse_cache else None
-        self.store = ResultStore(_open_memory(options) if options.enable_parse_cache else None, self._disk)
+        self._shared = _open_shared(options) if options.enable_parse_cache else None
+        memory = _open_memory(options) if options.enable_parse_cache else None
+        self.store = ResultStore(memory, self._disk, self._shared)
         watch = MemoryWatch(options.gc_threshold, self.store.forget_memory)
         after_parse = watch.look if options.enable_memory_optimization else _nothing
         self.pipeline = Pipeline(self.store, options.limits, tally, after_parse)
@@ -87,6 +90,8 @@ class Resources:
         self.store.forget_memory()
         if self._disk is not None:
             self._disk.close()
+        if self._shared is not None:
+            self._shared.close()
 
 
 def _nothing() -> None:
@@ -99,6 +104,12 @@ def _open_memory(options: ParserOptions) -> Store:
     assert isinstance(options.cache_size, int)
     memory: Store = Cache(maxweight=options.cache_size, weigher=weigh, ttl=options.cache_ttl)
     return memory
+
+
+def _open_shared(options: ParserOptions) -> SharedResults | None:
+    from perfcore.parsing.shared import SharedResults
+
+    return None if options.remote is None else SharedResults(options.remote, options.cache_ttl)
 
 
 def _open_disk(options: ParserOptions) -> DiskCache | None:

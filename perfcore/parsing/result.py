@@ -16,7 +16,7 @@ __all__ = ["Import", "Kind", "ParseResult", "SkipReason", "Source", "Symbol", "S
 Kind = Literal[
     "function", "method", "class", "interface", "struct", "union", "enum", "trait", "module", "type", "macro"
 ]
-Source = Literal["parsed", "memory", "disk", "skipped"]
+Source = Literal["parsed", "memory", "disk", "remote", "skipped"]
 
 #: ``fault`` reasons mean that something which should have been parsed was not (what ``--strict`` is about);
 #: the others say that the file was never meant to be.

@@ -15,9 +15,9 @@ from msgspec.structs import replace
 
 from perfcore.parsing.fingerprint import Fingerprint
 from perfcore.parsing.index import FileIndex, FileRecord
-from perfcore.parsing.languages import load
 from perfcore.parsing.reading import Content
 from perfcore.parsing.result import ParseResult, Source, skip
+from perfcore.parsing.shared import SharedResults, content_key
 
 if TYPE_CHECKING:
     from perfcore.types import Store
@@ -47,11 +47,12 @@ def weigh(_path: str, entry: Entry) -> int:
 
 
 class ResultStore:
-    """The two tiers below the parser; either may be missing. Paths are absolute."""
+    """The tiers below the parser; each may be missing. Paths are absolute."""
 
-    def __init__(self, memory: Store | None, disk: Store | None) -> None:
+    def __init__(self, memory: Store | None, disk: Store | None, shared: SharedResults | None = None) -> None:
         self._memory = memory
         self._disk = disk
+        self._shared = shared
         self._index = FileIndex(disk) if disk is not None else None
 
     def recall(self, path: str, fingerprint: Fingerprint) -> ParseResult | None:
@@ -88,19 +89,32 @@ class ResultStore:
 
     def may_know(self, path: str) -> bool:
         """Say whether reading the file at ``path`` could lead to a known content."""
-        return self._disk is not None or self._entry(path) is not None
+        return self._disk is not None or self._shared is not None or self._entry(path) is not None
 
     def remember(
-        self, path: str, fingerprint: Fingerprint | None, result: ParseResult, encoded: bytes | None = None
+        self,
+        path: str,
+        fingerprint: Fingerprint | None,
+        result: ParseResult,
+        encoded: bytes | None = None,
+        share: bool = True,
     ) -> None:
-        """Keep a fresh ``result``; a skip is kept only if a fingerprint says when to look again."""
+        """Keep a fresh ``result``; a skip is kept only if a fingerprint says when to look again.
+
+        What comes from a node of a cluster is shared already.
+        """
         if result.skipped is not None and fingerprint is None:
             return
         self._keep(path, fingerprint, result)
-        if self._disk is not None and result.skipped is None:
+        if result.skipped is None:
             assert result.language is not None
-            key = _content_key(result.language, result.content_hash)
-            self._disk.set(key, encoded or encode_result(result))
+            share = share and self._shared is not None
+            if encoded is None and (share or self._disk is not None):
+                encoded = encode_result(result)
+            if self._disk is not None:
+                self._disk.set(content_key(result.language, result.content_hash), encoded)
+            if share and self._shared is not None and encoded is not None:
+                self._shared.remember([(result.language, result.content_hash, encoded)])
         self._note(path, fingerprint, result)
 
     def flush(self) -> None:
@@ -122,23 +136,30 @@ class ResultStore:
             self._index.renew_lock()
 
     def clear(self) -> None:
-        """Give up everything in both tiers."""
+        """Give up everything in all tiers."""
         self.forget_memory()
         if self._disk is not None:
             self._disk.clear()
+        if self._shared is not None:
+            self._shared.clear()
 
     def _entry(self, path: str) -> Entry | None:
         entry: Entry | None = self._memory.get(path) if self._memory is not None else None
         return entry
 
     def _by_content(self, language: str, content_hash: str) -> ParseResult | None:
-        data = self._disk.get(_content_key(language, content_hash)) if self._disk is not None else None
+        data = self._disk.get(content_key(language, content_hash)) if self._disk is not None else None
+        if data is not None:
+            try:
+                return _from(decode_result(data), "disk")
+            except (MsgspecError, TypeError):  # not what this version writes there: to be overwritten
+                pass
+        data = self._shared.get(language, content_hash) if self._shared is not None else None
         if data is None:
             return None
-        try:
-            return _from(decode_result(data), "disk")
-        except (MsgspecError, TypeError):  # not what this version writes there: a miss, to be overwritten
-            return None
+        if self._disk is not None:
+            self._disk.set(content_key(language, content_hash), data)
+        return _from(decode_result(data), "remote")
 
     def _keep(self, path: str, fingerprint: Fingerprint | None, result: ParseResult) -> None:
         if self._memory is not None:
@@ -153,7 +174,3 @@ class ResultStore:
 
 def _from(result: ParseResult, source: Source) -> ParseResult:
     return result if result.skipped is not None else replace(result, source=source)
-
-
-def _content_key(language: str, content_hash: str) -> tuple[str, str, str]:
-    return ("parse.content", load(language).schema, content_hash)

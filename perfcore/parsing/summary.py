@@ -75,7 +75,10 @@ class RunSummary:
             "imports": self.imports,
             "nodes": self.nodes,
             "languages": dict(self.languages.most_common()),
-            "sources": {tier: self.sources[tier] for tier in ("parsed", "memory", "disk")},
+            "sources": {
+                tier: self.sources[tier]
+                for tier in ("parsed", "memory", "disk", *(("remote",) if self.sources["remote"] else ()))
+            },
             "skipped": dict(self.skipped.most_common()),
             "files_with_syntax_errors": self.with_errors,
             "failed": self.failed,

@@ -13,10 +13,14 @@ READY = b"ready"
 
 
 class Answer(Struct, frozen=True, gc=False, array_like=True):
-    """What a worker says of one file: by what it is known, and an encoded :class:`ParseResult`."""
+    """What a worker says of one file: by what it is known, and an encoded :class:`ParseResult`.
+
+    ``shared`` ones were parsed by somebody before and came from the remote tier.
+    """
 
     fingerprint: Fingerprint | None
     result: bytes
+    shared: bool = False
 
 
 encode_answer = msgpack.Encoder().encode

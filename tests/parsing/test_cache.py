@@ -237,7 +237,7 @@ def test_a_record_that_makes_no_sense_is_a_miss(tmp_path, write):
         result = parser.parse_file(name)
     disk = DiskCache(tmp_path / "cache")
     for junk in (b"", b"\xc1", b"\x93\x01\x02\x03", 7, None, "text"):
-        disk.set(store._content_key("python", result.content_hash), junk)
+        disk.set(store.content_key("python", result.content_hash), junk)
         disk.flush()
         with optimize_for_performance(cache_directory=tmp_path / "cache") as parser:
             assert parser.parse_file(name).source == "parsed"

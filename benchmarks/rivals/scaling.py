@@ -1,0 +1,131 @@
+"""What a cluster costs: a task, and parsing a real tree beside two independent processes, in one run.
+
+    python -m benchmarks.rivals.scaling [--rounds 3] [--tasks 200] [TREE]
+
+Task: submit and result of a no-op, one after the other and as a burst, on a cluster of two processes on this
+machine, beside a local pool of two processes. Parse: the Python files of TREE (by default the running
+Python's library), cold and without a disk tier, on that cluster, beside two processes that have nothing to do
+with each other and parse half of the files each. These are started and have parsed something before the clock
+runs, as the cluster has. Both take turns; the best time of each counts, because other work only ever adds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import statistics
+import sysconfig
+import time
+from pathlib import Path
+from typing import Any
+
+from perfcore.parsing import optimize_for_performance
+from perfcore.scaling import DaskBackend, LocalBackend
+
+OPTIONS = {"cache_directory": False, "max_concurrency": 1}
+
+
+def nothing() -> None:
+    pass
+
+
+def one_by_one(backend: Any, count: int) -> float:
+    taken = []
+    for _ in range(count):
+        start = time.perf_counter()
+        backend.submit(nothing).result()
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
+
+
+def burst(backend: Any, count: int) -> float:
+    start = time.perf_counter()
+    for task in [backend.submit(nothing) for _ in range(count)]:
+        task.result()
+    return (time.perf_counter() - start) / count
+
+
+def parse(paths: list[str], backend: Any = None) -> tuple[float, int]:
+    """Return the seconds that parsing takes, and how many symbols there were."""
+    with optimize_for_performance(OPTIONS) as parser:
+        start = time.perf_counter()
+        options = {"backend": backend} if backend is not None else {"jobs": 1}
+        symbols = sum(len(result.symbols) for result in parser.parse_many(paths, **options))
+        return time.perf_counter() - start, symbols
+
+
+def half(paths: list[str], ready: Any, done: Any, told: Any) -> None:
+    parse(paths[:20])
+    ready.wait()
+    told.put(parse(paths)[1])
+    done.wait()
+
+
+def independent(paths: list[str]) -> tuple[float, int]:
+    """Return the time from when both processes run to the end of the later one, and their symbols."""
+    context = multiprocessing.get_context("spawn")
+    ready, done, told = context.Barrier(3), context.Barrier(3), context.Queue()
+    both = [
+        context.Process(target=half, args=(share, ready, done, told), daemon=True) for share in split(paths)
+    ]
+    for process in both:
+        process.start()
+    ready.wait()
+    start = time.perf_counter()
+    done.wait()
+    taken = time.perf_counter() - start
+    symbols = sum(told.get() for _ in both)
+    for process in both:
+        process.join()
+    return taken, symbols
+
+
+def split(paths: list[str]) -> tuple[list[str], list[str]]:
+    """Return two halves of nearly the same number of bytes."""
+    halves: tuple[list[str], list[str]] = ([], [])
+    sizes = [0, 0]
+    for path in sorted(paths, key=lambda path: Path(path).stat().st_size, reverse=True):
+        less = sizes.index(min(sizes))
+        halves[less].append(path)
+        sizes[less] += Path(path).stat().st_size
+    return halves
+
+
+def tree_of(top: str | None) -> list[str]:
+    root = Path(top or sysconfig.get_path("stdlib"))
+    found = root.rglob("*.py")
+    return sorted(str(path) for path in found if not {"site-packages", "dist-packages"} & {*path.parts})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tasks", type=int, default=200)
+    parser.add_argument("tree", nargs="?")
+    arguments = parser.parse_args()
+    paths = tree_of(arguments.tree)
+    with DaskBackend.local(2) as cluster, LocalBackend(2, kind="process") as pool:
+        for backend in (pool, cluster):
+            burst(backend, 20)
+        for name, backend in (("cluster", cluster), ("local pool", pool)):
+            single, many = one_by_one(backend, arguments.tasks), burst(backend, arguments.tasks)
+            print(
+                f"task, {name:<11} {single * 1e3:6.2f} ms alone, {many * 1e3:6.2f} ms in a burst", flush=True
+            )
+        parse(paths[:300], cluster)
+        theirs, ours = [], []
+        for _ in range(arguments.rounds):
+            ceiling, expected = independent(paths)
+            taken, symbols = parse(paths, cluster)
+            assert symbols == expected, "the cluster found other symbols"
+            theirs.append(ceiling)
+            ours.append(taken)
+        tasks = cluster.stats().completed
+    print(
+        f"parse {len(paths)} files  {min(theirs) / min(ours):.2f}   (bar 0.8; two independent processes "
+        f"{min(theirs):.2f} s, cluster {min(ours):.2f} s; {tasks} tasks in all)"
+    )
+
+
+if __name__ == "__main__":
+    main()
