@@ -66,7 +66,7 @@ prove: dev proofs  ## the properties and models, twenty times as long as in `mak
 
 chaos: dev servers  ## processes killed 200 times, files damaged ten thousand times, servers at fault, with a table
 	PERFCORE_KILLS=200 PERFCORE_MUTATIONS=10000 $(PYTEST) tests/cache tests/parsing/test_parallel.py --timeout 7200
-	PERFCORE_FAULT_SECONDS=5 $(PYTEST) -s tests/remote/test_faults.py --timeout 7200
+	PERFCORE_FAULT_SECONDS=5 $(PYTEST) -s tests/remote/test_faults.py tests/remote/test_window.py --timeout 7200
 
 fuzz: dev  ## long random runs: the native cache against its models, the codec against hostile bytes
 	PERFCORE_EFFORT=200 $(PYTEST) tests/native/test_cache_model.py tests/native/test_policies.py \
@@ -83,7 +83,7 @@ clean:  ## remove everything that was built
 dev: $(VENV)/.dev build/.native
 
 servers:
-	@tools/debian-packages redis-server=redis-server redis-cli=redis-tools
+	@tools/debian-packages redis-server=redis-server redis-cli=redis-tools openssl=openssl
 
 # What the live page is looked at with.
 browser:

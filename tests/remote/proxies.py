@@ -8,7 +8,11 @@ import time
 
 
 class Proxy:
-    """Passes bytes between clients and ``port``; ``mode`` is "pass", "drop" (nothing arrives) or "slow"."""
+    """Passes bytes between clients and ``port``.
+
+    ``mode`` is "pass", "drop" (nothing arrives), "slow" (answers take ``delay``) or "mute" (what is published
+    does not arrive).
+    """
 
     def __init__(self, port, delay=1.0):
         self.mode, self._port, self._delay = "pass", port, delay
@@ -35,6 +39,7 @@ class Proxy:
             ready = stack.enter_context(selectors.DefaultSelector())
             ready.register(client, selectors.EVENT_READ, server)
             ready.register(server, selectors.EVENT_READ, client)
+            listens = False
             while not self._closed:
                 for key, _ in ready.select(0.05):
                     data = key.fileobj.recv(65536)
@@ -42,6 +47,10 @@ class Proxy:
                         return
                     if self.mode == "slow" and key.fileobj is server:
                         time.sleep(self._delay)
+                    if key.fileobj is client:
+                        listens = listens or b"SUBSCRIBE" in data
+                    elif listens and self.mode == "mute" and b"message" in data:
+                        continue
                     if self.mode != "drop":
                         key.data.sendall(data)
 

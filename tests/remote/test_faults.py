@@ -5,10 +5,13 @@
 
 import gc
 import os
+import random
 import subprocess
+import threading
 import time
 
 import pytest
+import valkey
 from redis_servers import Cluster, Server, free_port, wait_until
 from remote.load import Load, noise
 from remote.proxies import Drip, Garbage, Proxy
@@ -129,6 +132,120 @@ def test_a_server_that_is_paused(lone, caches):
     survive("server paused (SIGSTOP)", caches(url=server.url), server.pause, server.resume)
 
 
+def test_a_server_that_is_full_and_has_room_again(lone, caches):
+    server = lone(maxmemory_policy="noeviction")
+    survive(
+        "server full (noeviction)",
+        caches(url=server.url),
+        lambda: server.command("config", "set", "maxmemory", "1"),
+        lambda: server.command("config", "set", "maxmemory", "0"),
+        serving_meanwhile=True,
+    )
+
+
+def test_a_password_that_is_changed_and_changed_back(lone, caches):
+    server = lone(requirepass="right")
+
+    def change(old, new):
+        server.command("-a", old, "config", "set", "requirepass", new)
+        server.command("-a", new, "client", "kill", "type", "normal")
+
+    survive(
+        "wrong password",
+        caches(url=f"redis://:right@127.0.0.1:{server.port}"),
+        lambda: change("right", "other"),
+        lambda: change("other", "right"),
+    )
+
+
+@pytest.mark.parametrize(
+    "answer", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"$3\r\nabc\r\n"], ids=["http", "lies"]
+)
+def test_a_server_whose_place_is_taken_by_one_that_answers_garbage(lone, caches, answer):
+    server, impostors = lone(), []
+
+    def strike():
+        server.kill()
+        impostors.append(Garbage(server.port, answer))
+
+    def heal():
+        impostors.pop().close()
+        server.start()
+
+    survive(f"garbage ({answer[:4].decode()!r}...)", caches(url=server.url), strike, heal)
+
+
+def test_values_that_are_poisoned_under_load(lone, caches):
+    server = lone()
+    cache = caches(url=server.url)
+    client = valkey.Valkey(port=server.port)
+    done = threading.Event()
+
+    def poison():
+        draw = random.Random(1)
+        while not done.is_set():
+            for name in client.scan_iter(f"{cache._prefix}:*:*", count=100):
+                if b":T:" not in name and client.type(name) == b"string":
+                    good = client.get(name) or b""
+                    at = draw.randrange(len(good) + 1)
+                    client.set(
+                        name, draw.choice([good[:at], good[:at] + b"\xff" + good[at + 1 :], b"\x80\x04N."])
+                    )
+
+    poisoner = threading.Thread(target=poison)
+
+    def heal():
+        done.set()
+        poisoner.join()
+
+    survive("values poisoned", cache, poisoner.start, heal)
+    assert cache.stats().damaged > 0
+    client.close()
+
+
+@pytest.fixture
+def certificates(tmp_path):
+    """Two self-signed certificates for the same name."""
+    for name in ("right", "wrong"):
+        subprocess.run(
+            [
+                *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+                *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+                *("-keyout", f"{name}.key", "-out", f"{name}.pem"),
+            ],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+        )
+    return tmp_path
+
+
+@pytest.mark.filterwarnings("ignore:unclosed <ssl:ResourceWarning")  # valkey-py's, when a handshake fails
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_tls_that_is_refused_because_the_server_shows_another_certificate(lone, caches, certificates):
+    port = free_port()
+
+    def show(name):
+        return {
+            "tls_cert_file": certificates / f"{name}.pem",
+            "tls_key_file": certificates / f"{name}.key",
+            "tls_ca_cert_file": certificates / f"{name}.pem",
+        }
+
+    server = lone(tls_port=port, tls_auth_clients="no", **show("right"))
+
+    def change(name):
+        server.kill()
+        server.options |= {key.replace("_", "-"): str(value) for key, value in show(name).items()}
+        server.start()
+
+    cache = caches(
+        url=f"rediss://127.0.0.1:{port}", connection={"ssl_ca_certs": str(certificates / "right.pem")}
+    )
+    survive("TLS refused (certificate)", cache, lambda: change("wrong"), lambda: change("right"))
+    gc.collect()
+
+
 @pytest.mark.parametrize("mode", ["drop", "slow"])
 def test_a_network_that_swallows_or_delays(lone, caches, mode):
     proxy = Proxy(lone().port)
@@ -213,7 +330,7 @@ def test_refused_tls_is_a_miss_and_said(lone, caches):
     cache["key"] = 1
     assert cache.get_many(["key"]) == [None]
     assert [cache.get("key") for _ in range(4)] == [None] * 4
-    assert cache.problems()
+    wait_until(cache.problems, "somebody seeing that there is no handshake")
     cache.close()
     gc.collect()
 
