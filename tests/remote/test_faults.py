@@ -112,6 +112,28 @@ def survive(name, cache, strike, heal, *, serving_meanwhile=False):
     assert cache.stats().missed == 0
 
 
+class Poisoner(threading.Thread):
+    """Damages entries, at a random byte or altogether, for as long as it runs."""
+
+    def __init__(self, clients, cache):
+        super().__init__()
+        self._clients, self._cache, self._done = clients, cache, threading.Event()
+
+    def run(self):
+        draw, pattern = random.Random(1), f"{self._cache._prefix}:{self._cache._store.epoch.current}:*"
+        while not self._done.is_set():
+            for client in self._clients:
+                for name in client.scan_iter(pattern, count=100):
+                    good = client.get(name) or b""
+                    at = draw.randrange(len(good) + 1)
+                    worse = [good[:at], good[:at] + b"\xff" + good[at + 1 :], b"\x80\x04N."]
+                    client.set(name, draw.choice(worse))
+
+    def stop(self):
+        self._done.set()
+        self.join()
+
+
 def works(cache):
     """Say whether all keys of a spread-out set can be stored and read again, and nothing is owed."""
     probe = {f"probe{number}": time.monotonic() for number in range(50)}
@@ -179,26 +201,8 @@ def test_values_that_are_poisoned_under_load(lone, caches):
     server = lone()
     cache = caches(url=server.url)
     client = valkey.Valkey(port=server.port)
-    done = threading.Event()
-
-    def poison():
-        draw = random.Random(1)
-        while not done.is_set():
-            for name in client.scan_iter(f"{cache._prefix}:*:*", count=100):
-                if b":T:" not in name and client.type(name) == b"string":
-                    good = client.get(name) or b""
-                    at = draw.randrange(len(good) + 1)
-                    client.set(
-                        name, draw.choice([good[:at], good[:at] + b"\xff" + good[at + 1 :], b"\x80\x04N."])
-                    )
-
-    poisoner = threading.Thread(target=poison)
-
-    def heal():
-        done.set()
-        poisoner.join()
-
-    survive("values poisoned", cache, poisoner.start, heal)
+    poisoner = Poisoner([client], cache)
+    survive("values poisoned", cache, poisoner.start, poisoner.stop)
     assert cache.stats().damaged > 0
     client.close()
 
@@ -445,6 +449,96 @@ def migrate(cluster, cache):
     ROWS.append(("slots moved under load", *found, "", during, "", ""))
     assert (load.errors, load.wrong, load.invalidated) == ([], [], [])
     assert load.hits["before"]
+
+
+def test_what_happens_to_servers_happens_to_those_of_a_cluster(broken_cluster, caches):
+    cluster = broken_cluster
+    cache = caches(nodes=cluster.nodes)
+    victim = cluster.primaries()[0]
+    survive("cluster: primary paused", cache, victim.pause, victim.resume, serving_meanwhile=HOLD > 1)
+    cluster.wait_until_whole()
+
+    def everywhere(*words):
+        for server in cluster.servers:
+            server.command(*words)
+
+    survive(
+        "cluster: all full (noeviction)",
+        cache,
+        lambda: everywhere("config", "set", "maxmemory", "1"),
+        lambda: everywhere("config", "set", "maxmemory", "0"),
+        serving_meanwhile=True,
+    )
+    clients = [valkey.Valkey(port=server.port) for server in cluster.primaries()]
+    poisoner = Poisoner(clients, cache)
+    survive("cluster: values poisoned", cache, poisoner.start, poisoner.stop)
+    for client in clients:
+        client.close()
+    victim, impostors = cluster.primaries()[0], []
+
+    def strike():
+        victim.kill()
+        impostors.append(Garbage(victim.port, b"$3\r\nabc\r\n"))
+
+    def heal():
+        impostors.pop().close()
+        victim.start()
+
+    survive("cluster: garbage for a primary", cache, strike, heal, serving_meanwhile=True)
+
+
+def test_a_password_that_is_changed_on_all_of_a_cluster(broken_cluster, caches):
+    def change(old, new):
+        for server in broken_cluster.servers:
+            before = ("-a", old) if old else ()
+            server.command(*before, "config", "set", "masterauth", new)
+            server.command(*before, "config", "set", "requirepass", new)
+            server.command("-a", new, "client", "kill", "type", "normal")
+
+    change("", "right")
+    cache = caches(nodes=broken_cluster.nodes, connection={"password": "right"})
+    survive(
+        "cluster: wrong password", cache, lambda: change("right", "other"), lambda: change("other", "right")
+    )
+
+
+@pytest.fixture
+def distant_cluster(tmp_path):
+    """A cluster whose nodes are reached, and reach each other's data, by proxies only."""
+    cluster = Cluster(tmp_path)
+    proxies = [Proxy(server.port) for server in cluster.servers]
+    for server, proxy in zip(cluster.servers, proxies, strict=True):
+        server.command("config", "set", "cluster-announce-port", proxy.port)
+    own = {proxy.port for proxy in proxies}
+
+    def told():
+        lines = cluster.servers[0].command("cluster", "nodes").splitlines()
+        return {int(line.split()[1].partition("@")[0].rpartition(":")[2]) for line in lines} == own
+
+    wait_until(told, "all nodes knowing where the others are")
+    cluster.wait_until_whole()
+    yield cluster, proxies
+    for proxy in proxies:
+        proxy.close()
+    cluster.close()
+
+
+def test_a_cluster_of_which_some_nodes_cannot_be_reached_or_are_slow(distant_cluster, caches):
+    cluster, proxies = distant_cluster
+    cache = caches(nodes=[f"127.0.0.1:{proxy.port}" for proxy in proxies])
+    primaries = cluster.primaries()
+    first = next(p for p, server in zip(proxies, cluster.servers, strict=True) if server is primaries[0])
+
+    def switch(proxies, mode):
+        for proxy in proxies:
+            proxy.mode = mode
+
+    for name, some, mode in [
+        ("cluster: partition, one primary", [first], "drop"),
+        ("cluster: partition, everything", proxies, "drop"),
+        ("cluster: a primary answers in 1 s", [first], "slow"),
+    ]:
+        survive(name, cache, lambda s=some, m=mode: switch(s, m), lambda s=some: switch(s, "pass"))
 
 
 def test_reads_go_to_the_replica_while_a_primary_is_down(broken_cluster, caches):
