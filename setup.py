@@ -65,6 +65,7 @@ EXTENSIONS = {
     "envelope": (),
     "plain": (),
     "unpack": (),
+    "predict": ("alloc", "history", "judge", "predict"),
     "ready": (),
     "depot": ("alloc", "buffers", "clock", "pages"),
     "objects": ("clock",),

@@ -61,6 +61,19 @@ static inline unsigned pc_ctz32(uint32_t x)
 #endif
 }
 
+/* The number of the highest bit that is set; 0 for 0 and 1. */
+static inline unsigned pc_log2(uint32_t x)
+{
+#if defined(__GNUC__)
+    return 31u ^ (unsigned)__builtin_clz(x | 1);
+#else
+    unsigned n = 0;
+    for (; x > 1; x >>= 1)
+        n++;
+    return n;
+#endif
+}
+
 /* The smallest power of two that is at least x (1 for x = 0); x is at most 2^63. */
 static inline uint64_t pc_ceil_pow2(uint64_t x)
 {
