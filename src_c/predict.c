@@ -238,13 +238,24 @@ static unsigned due_of(const pc_predict *p, const pc_row *row)
 
 /* --- voting ----------------------------------------------------------------------------------------------------- */
 
+static pc_foreseen *listed_at(pc_predict *p, uint32_t number)
+{
+    return &p->listed[number % PC_PREDICT_LISTED];
+}
+
+static void unlist_oldest(pc_predict *p)
+{
+    const pc_foreseen *oldest = listed_at(p, p->listed_first++);
+    pc_row *row = row_of(p, oldest->row, oldest->tag);
+    if (row != NULL)
+        row->flags &= (uint8_t)~PC_ROW_LISTED;
+}
+
 static void list(pc_predict *p, pc_row *row, uint32_t number, float confidence)
 {
-    pc_foreseen *place = &p->listed[p->listed_next++ % PC_PREDICT_LISTED];
-    pc_row *other = row_of(p, place->row, place->tag);
-    if (other != NULL)
-        other->flags &= (uint8_t)~PC_ROW_LISTED;
-    *place = (pc_foreseen){number, (uint32_t)row->hash, p->now, confidence};
+    if (p->listed_next - p->listed_first == PC_PREDICT_LISTED)
+        unlist_oldest(p);
+    *listed_at(p, p->listed_next++) = (pc_foreseen){number, (uint32_t)row->hash, p->now, confidence};
     row->flags |= PC_ROW_LISTED;
 }
 
@@ -477,6 +488,23 @@ uint32_t pc_predict_arrive(pc_predict *p, const pc_foreseen *f, uint32_t began)
     return leaves;
 }
 
+static uint32_t patience(const pc_predict *p) /* visits after which a prediction has missed its moment */
+{
+    return lead_of(p) + reach(p);
+}
+
+bool pc_predict_stands(const pc_predict *p, const pc_foreseen *f)
+{
+    const pc_row *row = row_of(p, f->row, f->tag);
+    return row != NULL && row->flags & PC_ROW_LISTED && f->made != 0 && age(p, f->made) <= patience(p);
+}
+
+static void expire_listed(pc_predict *p)
+{
+    while (p->listed_first != p->listed_next && !pc_predict_stands(p, listed_at(p, p->listed_first)))
+        unlist_oldest(p);
+}
+
 /* --- visits ----------------------------------------------------------------------------------------------------- */
 
 /* How long an entry stays: hits after a longer time and misses after a shorter one say by how much this is wrong. */
@@ -532,6 +560,7 @@ pc_visited pc_predict_visit(pc_predict *p, uint64_t hash, uint64_t context_hash,
     pc_predict_open(p);
     look_back(p);
     write_off(p);
+    expire_listed(p);
     forgive(p);
     if (fresh) {
         number = add_row(p, hash);
@@ -553,23 +582,21 @@ pc_visited pc_predict_visit(pc_predict *p, uint64_t hash, uint64_t context_hash,
 
 /* --- predictions ------------------------------------------------------------------------------------------------ */
 
-static uint32_t patience(const pc_predict *p) /* visits after which a prediction has missed its moment */
+static bool is_among(const pc_foreseen *f, const pc_foreseen *out, unsigned count)
 {
-    return lead_of(p) + reach(p);
-}
-
-bool pc_predict_stands(const pc_predict *p, const pc_foreseen *f)
-{
-    const pc_row *row = row_of(p, f->row, f->tag);
-    return row != NULL && row->flags & PC_ROW_LISTED && f->made != 0 && age(p, f->made) <= patience(p);
+    for (unsigned i = 0; i < count; i++)
+        if (out[i].row == f->row)
+            return true;
+    return false;
 }
 
 unsigned pc_predict_list(const pc_predict *p, pc_foreseen *out, unsigned room)
 {
     unsigned count = 0;
-    for (unsigned i = 0; i < PC_PREDICT_LISTED && room != 0; i++) {
-        const pc_foreseen *f = &p->listed[i];
-        if (!pc_predict_stands(p, f) || (count == room && f->confidence <= out[count - 1].confidence))
+    for (uint32_t number = p->listed_first; number != p->listed_next && room != 0; number++) {
+        const pc_foreseen *f = &p->listed[number % PC_PREDICT_LISTED];
+        if (!pc_predict_stands(p, f) || (count == room && f->confidence <= out[count - 1].confidence) ||
+            is_among(f, out, count)) /* listed again, because it was thought to be in the cache */
             continue;
         unsigned at = count < room ? count++ : count - 1;
         for (; at > 0 && out[at - 1].confidence < f->confidence; at--)
@@ -636,7 +663,8 @@ static bool held_valid(const pc_predict *p)
 bool pc_predict_valid(const pc_predict *p)
 {
     return rows_valid(p) && held_valid(p) && pc_history_valid(&p->history) && pc_judge_valid(&p->judge) &&
-           p->guess_next - p->late_next <= p->guess_mask + 1 && p->stay >= 1 && p->lead >= 0;
+           p->guess_next - p->late_next <= p->guess_mask + 1 &&
+           p->listed_next - p->listed_first <= PC_PREDICT_LISTED && p->stay >= 1 && p->lead >= 0;
 }
 
 size_t pc_predict_bytes(const pc_predict *p)

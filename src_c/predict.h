@@ -78,7 +78,7 @@ typedef struct {
     pc_guess *guesses; /* a ring of the numbers soon_next .. guess_next - 1, and older ones */
     uint32_t guess_mask, guess_next, soon_next, late_next;
     pc_foreseen listed[PC_PREDICT_LISTED];
-    uint32_t listed_next;
+    uint32_t listed_next, listed_first; /* a ring */
     pc_held *held; /* a ring: loaded and not yet asked for, oldest first */
     uint32_t held_mask, held_next, held_first, held_count, held_limit;
     uint32_t now;         /* visits */

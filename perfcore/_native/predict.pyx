@@ -43,6 +43,14 @@ cdef class Foreseen:
         raise TypeError("a Foreseen belongs to its Predictor")
 
 
+cdef Foreseen foreseen(PyObject *key, const pc_foreseen *core):
+    """A prediction with the key's reference, which was the caller's."""
+    cdef Foreseen one = Foreseen.__new__(Foreseen)
+    one.key, one.core = <object>key, core[0]
+    Py_DECREF(one.key)
+    return one
+
+
 @cython.binding(False)
 cdef class Predictor:
     """Predictor(size, *, cache=None, remember=None, contexts=16, threshold=0.7)
@@ -124,20 +132,20 @@ cdef class Predictor:
     def predictions(self, count=10, /):
         """Return at most ``count`` (up to 64) keys with a confidence above the threshold, the best first."""
         cdef pc_foreseen found[64]
+        cdef PyObject *held[64]
         cdef unsigned room = min(max(count, 0), 64), n, i
-        cdef list keys = self.keys, result = [Foreseen.__new__(Foreseen) for _ in range(room)]
-        cdef Foreseen one
+        cdef list keys = self.keys
         if keys is None:
             return []
         pc_lock_acquire(&self.mutex)
         n = pc_predict_list(&self.core, found, room) if pc_predict_open(&self.core) else 0
         for i in range(n):
-            one = <Foreseen>PyList_GET_ITEM(result, i)
-            one.core = found[i]
+            held[i] = NULL
             if <Py_ssize_t>found[i].row < PyList_GET_SIZE(keys):
-                one.key = <object>PyList_GET_ITEM(keys, found[i].row)  # in place of None
+                held[i] = PyList_GET_ITEM(keys, found[i].row)
+                Py_INCREF(<object>held[i])
         pc_lock_release(&self.mutex)
-        return result[:n]
+        return [foreseen(held[i], &found[i]) for i in range(n) if held[i] != NULL]
 
     def begin(self, Foreseen guess not None, /):
         """Say that the key is being loaded; False when it need not be, because it was asked for or has been begun."""
