@@ -89,6 +89,7 @@ EXTENSIONS = {
         "slots",
     ),
     "tier": (),
+    "watching": (),
 }
 
 

@@ -19,6 +19,7 @@ from perfcore.cache.naming import FOREIGN
 from perfcore.cache.storing import Item, Storing, Way
 from perfcore.cache.tiers import Attentive, DiskTier
 from perfcore.cache.work import Work, due
+from perfcore.metrics.instrument import note, note_lookups
 
 __all__ = ["Computing", "Keep"]
 
@@ -206,13 +207,17 @@ class Computing(Storing):
         if self._word != self._seen:
             self._changed()
         found = self._memory.get_many([self._near(key) for key in keys], ABSENT)
-        values, missing = [], []
+        values, missing, near = [], [], 0
         for place, (key, held) in enumerate(zip(keys, found, strict=True)):
             if type(held) is Guarded:
                 held = yield from self._serving(key, held, default)
             elif held is ABSENT:
                 missing.append(place)
+            else:
+                near += 1
             values.append(held)
+        note_lookups("memory", near, len(missing))
+        note("cache.hit", near)
         if missing:
             yield from self._climbing_many(keys, missing, values, default)
         return values

@@ -19,6 +19,7 @@ from perfcore.cache.moves import Call, Moves, drive
 from perfcore.cache.naming import FOREIGN, Names
 from perfcore.cache.tiers import Found, Tier
 from perfcore.cache.turns import Turns
+from perfcore.metrics.instrument import note
 
 __all__ = ["ABSENT", "Ladder", "judged"]
 
@@ -90,6 +91,17 @@ class Ladder(Front):
         value, fresh = judged(drive(self._climbing(key, self._names.encode(key))))
         return value if fresh else default
 
+    def _watched(self, key: Any, default: Any) -> Any:
+        if self._word != self._seen:
+            self._changed()
+        held = self._memory.get(self._near(key), ABSENT)
+        if type(held) is Guarded:
+            return self._reviewed(key, held, default)
+        if held is ABSENT:
+            return self._missed(key, default)
+        _note_near()
+        return held
+
     def _reviewed(self, key: Any, guarded: Guarded, default: Any) -> Any:
         return drive(self._serving(key, guarded, default))
 
@@ -102,7 +114,10 @@ class Ladder(Front):
         held = self._memory.get(self._near(key), ABSENT)
         if type(held) is Guarded:
             return (yield from self._reviewing(key, held))
-        return (yield from self._climbing(key, self._names.encode(key))) if held is ABSENT else held
+        if held is ABSENT:
+            return (yield from self._climbing(key, self._names.encode(key)))
+        _note_near()
+        return held
 
     def _serving(self, key: Any, guarded: Guarded, default: Any) -> Moves[Any]:
         """What a lookup returns for ``key``, of which memory holds a value under conditions."""
@@ -112,23 +127,28 @@ class Ladder(Front):
                 return default
             value, fresh = judged((yield from self._climbing(key, self._names.encode(key))))
             return value if fresh else default
+        _note_near()
         return guarded.value if self._hurried or monotonic() < guarded.fresh else default
 
     def _reviewing(self, key: Any, guarded: Guarded) -> Moves[Any]:
         """What is found for ``key``, of which memory holds a value under conditions that may have ended."""
         if (yield from self._holding(guarded)):
+            _note_near()
             return guarded
         self._discard(key, guarded)
         return (yield from self._climbing(key, self._names.encode(key)))
 
     def _climbing(self, key: Any, name: bytes) -> Moves[Any]:
         """What a tier below memory holds for ``key``, promoted; or ABSENT."""
+        note("memory.miss")
         for depth, tier in enumerate(self._below):
             seen = self._turns.current(key), self._word, self._heard
             found = yield Call(tier, "find", (name,))
             if found is not None and (held := (yield from self._opening(found))) is not ABSENT:
                 yield from self._promoting(key, name, held, found.left, depth, seen)
+                note("cache.hit")
                 return held
+        note("cache.miss")
         return ABSENT
 
     def _climbing_many(
@@ -146,9 +166,11 @@ class Ladder(Front):
                 if found is None or held is ABSENT:
                     missing.append(place)
                     continue
+                note("cache.hit")
                 yield from self._promoting(keys[place], names[place], held, found.left, depth, seen[place])
                 value, fresh = judged(held)
                 values[place] = value if fresh else default
+        note("cache.miss", len(missing))
         for place in missing:
             values[place] = default
 
@@ -229,6 +251,11 @@ def judged(held: Any) -> tuple[Any, bool]:
     if type(held) is Guarded:
         return held.value, monotonic() < held.fresh
     return held, held is not ABSENT
+
+
+def _note_near() -> None:
+    note("memory.hit")
+    note("cache.hit")
 
 
 def _forget_in(tier: Tier, names: list[bytes] | None) -> None:

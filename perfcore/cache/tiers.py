@@ -24,6 +24,7 @@ from perfcore.cache.disk.sharing import (
     subscribe,
 )
 from perfcore.cache.disk.tags import NO_TAGS, mark
+from perfcore.metrics.instrument import note_lookups
 
 __all__ = ["Attentive", "DiskTier", "Found", "Health", "Moments", "Tier"]
 
@@ -142,6 +143,7 @@ class DiskTier:
         misses = found.count(None)
         self.cache._misses += misses
         self.cache._hits += len(found) - misses
+        note_lookups("disk", len(found) - misses, misses)
 
     def prepare(self, key: bytes, value: Any, ttl: float | None, names: list[bytes], moment: int) -> Any:
         """Return the write of ``value``; raises :exc:`TypeError` when it cannot be encoded."""

@@ -1,7 +1,7 @@
 """What rooms of one floor tell each other without knowing each other: whose operation this was.
 
 A profile of a call sets itself as the context's observer; a cache, a pool or a stream that does something on
-behalf of whoever called it notes it here. With nobody watching a note is one look at a context variable.
+behalf of whoever called it notes it here. With nobody watching a note is one look at a number.
 """
 
 from __future__ import annotations
@@ -11,15 +11,26 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 
-__all__ = ["note", "unwatch", "watch", "watched"]
+from perfcore._native.watching import WATCHERS
+
+__all__ = ["note", "note_lookups", "unwatch", "watch", "watched"]
 
 _OBSERVERS: ContextVar[tuple[Tally[str], ...]] = ContextVar("perfcore_observers", default=())
 
 
 def note(operation: str, amount: int = 1, /) -> None:
     """Count an operation (``"cache.hit"``, ``"io.read_bytes"``) for all that watch this context."""
-    for tally in _OBSERVERS.get():
-        tally[operation] += amount
+    if amount and WATCHERS.number:
+        for tally in _OBSERVERS.get():
+            tally[operation] += amount
+
+
+def note_lookups(cache: str, hits: int, misses: int, /) -> None:
+    """Count ``cache.hit`` and ``cache.miss``, under the name of the cache, as :func:`note` does."""
+    if hits:
+        note(f"{cache}.hit", hits)
+    if misses:
+        note(f"{cache}.miss", misses)
 
 
 @contextmanager
@@ -41,9 +52,11 @@ def watched() -> Iterator[Tally[str]]:
 
 def watch(tally: Tally[str]) -> Token[tuple[Tally[str], ...]]:
     """Let what is noted from here on be counted in ``tally``, until :func:`unwatch` of what this returns."""
+    WATCHERS.come()
     return _OBSERVERS.set((*_OBSERVERS.get(), tally))
 
 
 def unwatch(token: Token[tuple[Tally[str], ...]]) -> None:
     """End it; ValueError in another context than the one in which it began."""
+    WATCHERS.go()
     _OBSERVERS.reset(token)

@@ -166,8 +166,8 @@ class Recording:
         """Leave the context as it was."""
         self.ended = True
         try:
-            _current.reset(self._token)
             unwatch(self._observer)
+            _current.reset(self._token)
         except ValueError:  # ended in another context, as what is collected while suspended is
             pass
 

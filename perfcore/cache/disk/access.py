@@ -20,6 +20,7 @@ from perfcore.cache.disk.counters import Counters
 from perfcore.cache.disk.environment import Environment
 from perfcore.cache.disk.faults import DAMAGE, LOW_LEVEL, Unavailable, disk_full
 from perfcore.cache.disk.ledger import Ledger, Txn
+from perfcore.metrics.instrument import note
 
 __all__ = ["Access"]
 
@@ -58,7 +59,10 @@ class Access:
         environment = self.connection.environment
         if environment is not None and not self.stale:
             try:
-                return environment.get(name)
+                entry = environment.get(name)
+                if entry is not None:
+                    note("disk.read_bytes", len(entry))
+                return entry
             except LOW_LEVEL as error:
                 self._cope_reading(error, environment)
         return self.read(lambda txn, ledger: ledger.copy(txn, name), None)

@@ -22,6 +22,7 @@ from perfcore.cache.disk.tags import NO_TAGS, names
 from perfcore.cache.disk.upkeep import Verification
 from perfcore.cache.keys import Key, encode_key
 from perfcore.errors import ConfigError
+from perfcore.metrics.instrument import note, note_lookups
 from perfcore.units import parse_duration, parse_size
 
 __all__ = ["DiskCache", "Durability"]
@@ -89,8 +90,10 @@ class DiskCache(Computed):
         value = self._store.load(encode_key(key), self._codec)
         if value is MISSING:
             self._misses += 1
+            note("disk.miss")
             return default
         self._hits += 1
+        note("disk.hit")
         return value
 
     def peek(self, key: Key, default: Any = None, /) -> Any:
@@ -167,6 +170,7 @@ class DiskCache(Computed):
         missed = sum(value is MISSING for value in values)
         self._misses += missed
         self._hits += len(values) - missed
+        note_lookups("disk", len(values) - missed, missed)
         return [default if value is MISSING else value for value in values]
 
     def set_many(

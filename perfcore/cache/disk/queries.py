@@ -15,6 +15,7 @@ from perfcore.cache.disk.flight import MISSING
 from perfcore.cache.disk.ledger import Ledger, Txn, name_of
 from perfcore.cache.disk.store import Store
 from perfcore.errors import CodecError
+from perfcore.metrics.instrument import note
 
 __all__ = ["contains", "lifetime", "load_many", "names", "scan", "stats"]
 
@@ -56,6 +57,7 @@ def load_many(store: Store, keys: list[bytes], codec: Codec) -> list[Any]:
 
     nothing: list[bytes | None] = [None] * len(keys)
     entries = store.access.read(find, nothing)
+    note("disk.read_bytes", sum(len(entry) for entry in entries if entry is not None))
     values = []
     for key, write, name, entry in zip(keys, writes, places, entries, strict=True):
         if write is not None:

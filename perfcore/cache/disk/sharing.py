@@ -15,6 +15,7 @@ from perfcore.cache.disk.ledger import Ledger, Txn, name_of
 from perfcore.cache.disk.pending import Write
 from perfcore.cache.disk.store import Store
 from perfcore.cache.disk.tags import mark
+from perfcore.metrics.instrument import note
 
 __all__ = [
     "Found",
@@ -57,6 +58,7 @@ def find_many(store: Store, keys: list[bytes], codec: Codec) -> list[Found | Non
 
     nothing: list[bytes | None] = [None] * len(keys)
     entries = store.access.read(copies, nothing)
+    note("disk.read_bytes", sum(len(entry) for entry in entries if entry is not None))
     found: list[Found | None] = []
     for key, name, write, data in zip(keys, names, writes, entries, strict=True):
         if write is not None:

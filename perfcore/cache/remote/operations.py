@@ -17,6 +17,7 @@ from perfcore.cache.remote.stamps import asks_to_begin, asks_to_look
 from perfcore.cache.remote.store import Store, left
 from perfcore.cache.remote.wire import UNAVAILABLE, Ask, refused
 from perfcore.cache.tiers import Found, Moments
+from perfcore.metrics.instrument import note_lookups
 
 __all__ = ["Operations", "own_name"]
 
@@ -45,6 +46,7 @@ class Operations:
         misses, counts = opened.count(None), self._store.counters
         counts.misses += misses
         counts.hits += len(opened) - misses
+        note_lookups("remote", len(opened) - misses, misses)
         return [None if one is None else Found(one.value, left(one)) for one in opened]
 
     def _putting(self, writes: list[Write]) -> Steps[None]:

@@ -23,6 +23,7 @@ from perfcore.cache.remote.router import Router
 from perfcore.cache.remote.stamps import names as names_of
 from perfcore.cache.remote.store import MISSING, Store, left
 from perfcore.errors import ConfigError
+from perfcore.metrics.instrument import note, note_lookups
 from perfcore.units import parse_duration
 
 __all__ = ["Pairs", "Ttl", "Verbs"]
@@ -128,8 +129,10 @@ class Verbs:
         counts = self._store.counters
         if value is MISSING:
             counts.misses += 1
+            note("remote.miss")
             return default
         counts.hits += 1
+        note("remote.hit")
         return value
 
     def _load_many(self, keys: Iterable[Key], default: Any) -> Steps[list[Any]]:
@@ -137,6 +140,7 @@ class Verbs:
         misses, counts = found.count(None), self._store.counters
         counts.misses += misses
         counts.hits += len(found) - misses
+        note_lookups("remote", len(found) - misses, misses)
         return [default if one is None else one.value for one in found]
 
     def _put(self, pairs: Pairs, ttl: Ttl, tags: Iterable[Key], since: bytes | None) -> Steps[int]:
