@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         PerformanceProfiler,
     )
     from perfcore.parsing import OptimizedParser
+    from perfcore.scaling import AutoScaler, Backend, HorizontalScaler
     from perfcore.workers import WorkerPool
 
 __all__ = ["ManagerStatus", "PartStatus", "PerformanceManager"]
@@ -145,6 +146,24 @@ class PerformanceManager(Serving):
         """The pool of workers; where workers are off, one whose calls are made by who submits them."""
         pool: WorkerPool = self._part("workers")
         return pool
+
+    @property
+    def backend(self) -> Backend:
+        """What runs calls on nodes: :meth:`.Backend.submit`, or ``parser.parse_many(..., backend=)``."""
+        backend: Backend = self._part("backend")
+        return backend
+
+    @property
+    def scaler(self) -> HorizontalScaler:
+        """The scaler of the backend's nodes; where scaling is off there is one, a thread of this process."""
+        scaler: HorizontalScaler = self._part("scaler")
+        return scaler
+
+    @property
+    def autoscaler(self) -> AutoScaler:
+        """The auto-scaler, at work from :meth:`start` on where the configuration wants it."""
+        autoscaler: AutoScaler = self._part("autoscaler")
+        return autoscaler
 
     def get_metrics(self) -> PerformanceMetrics:
         """Return what the machine, the process and the parts do now; what is not measured is None."""

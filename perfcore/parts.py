@@ -214,6 +214,15 @@ def _precompilation(config: PerformanceConfig, disk: DiskCache | Cache[Any, Any]
     return Precompilation(config, disk)
 
 
+def _scaling(name: str) -> Callable[..., Any]:
+    def build(*known: Any) -> Any:
+        from perfcore.scaling import configured  # when it is called
+
+        return getattr(configured, name)(*known)
+
+    return build
+
+
 def introduce(built: dict[str, Any], name: str) -> None:
     """Make parts known to each other, of which ``name`` was just built."""
     for (one, other), meet in _MEETINGS.items():
@@ -247,6 +256,7 @@ _MEETINGS: dict[tuple[str, str], Callable[[Any, Any], None]] = {
     ("monitor", "memory"): lambda monitor, cache: monitor.caching.add("memory", cache),
     ("monitor", "parser"): lambda monitor, parser: parser.listen(monitor.parsing.record),
     ("monitor", "workers"): _count_tasks,
+    ("monitor", "backend"): _scaling("watch"),
     ("alerts", "workers"): _let_scale,
     ("fast_path", "profiler"): lambda path, profiler: path.add(
         "no profiles", profiler.pause, profiler.resume
@@ -285,6 +295,24 @@ PARTS = (
         _monitor,
         _no_monitor,
         needs=("alerts",),
+        at_start=True,
+    ),
+    Part(
+        "backend",
+        lambda c: c.scaling.enabled,
+        _scaling("backend"),
+        _scaling("no_backend"),
+        needs=("workers",),
+    ),
+    Part(
+        "scaler", lambda c: c.scaling.enabled, _scaling("scaler"), _scaling("no_scaler"), needs=("backend",)
+    ),
+    Part(
+        "autoscaler",
+        lambda c: c.scaling.enabled and c.scaling.auto.enabled,
+        _scaling("autoscaler"),
+        _scaling("no_autoscaler"),
+        needs=("scaler", "monitor"),
         at_start=True,
     ),
     Part(

@@ -211,7 +211,18 @@ def test_without_code_splitting_everything_that_is_on_is_built_at_the_start(tmp_
         states = {name: part.state for name, part in manager.status().parts.items()}
         running = dict.fromkeys(["memory", "disk", "cache", "parser", "fast_path"], "running")
         off = dict.fromkeys(
-            ["distributed", "alerts", "monitor", "profiler", "workers", "precompilation"], "off"
+            [
+                "distributed",
+                "alerts",
+                "monitor",
+                "profiler",
+                "workers",
+                "precompilation",
+                "backend",
+                "scaler",
+                "autoscaler",
+            ],
+            "off",
         )
         assert states == running | off
 

@@ -17,6 +17,7 @@ from perfcore.units import parse_duration, parse_size
 __all__ = [
     "Alert",
     "Alerts",
+    "AutoScaling",
     "CacheConfig",
     "DiskLayer",
     "DistributedLayer",
@@ -32,6 +33,7 @@ __all__ = [
     "Pool",
     "Queue",
     "Queues",
+    "Scaling",
     "Section",
     "Workers",
 ]
@@ -66,6 +68,7 @@ def _read_nodes(value: object) -> object:
 # A type carries the function that reads what people write for it ("read") and what that accepts.
 Size = Annotated[int, Meta(ge=1, extra={"read": parse_size, "accepts": "int | str"})]
 Seconds = Annotated[float, Meta(gt=0, extra={"read": parse_duration, "accepts": "float"})]
+Patience = Annotated[float, Meta(ge=0, extra={"read": parse_duration, "accepts": "float"})]
 Directory = Annotated[str, Meta(min_length=1, extra={"read": _read_directory, "accepts": "str"})]
 Compression = Annotated[Literal["off", "on", "adaptive"], Meta(extra={"read": _read_compression})]
 Invalidation = Annotated[Literal["ttl", "dependency", "manual"], Meta(extra={"read": _read_invalidation})]
@@ -234,6 +237,43 @@ class Workers(Section, frozen=True, kw_only=True):
     queues: Queues = field(default_factory=Queues)
 
 
+class AutoScaling(Section, frozen=True, kw_only=True):
+    """When the number of nodes changes by itself; the rules are the guide's, times are seconds."""
+
+    enabled: bool = False
+    interval: Seconds = 5.0
+    cooldown: Patience = 300.0
+    tolerance: Annotated[float, Meta(ge=0, lt=1)] = 0.0
+    window_out: Patience = 0.0
+    window_in: Patience = 300.0
+    dry_run: bool = False
+
+
+class Scaling(Section, frozen=True, kw_only=True):
+    """Nodes: workers of this process, or of a Dask cluster, the one at ``address`` or one on this machine
+    that begins with ``nodes``.
+    """
+
+    enabled: bool = False
+    backend: Literal["local", "dask"] = "local"
+    address: Annotated[str, Meta(pattern=r"^[a-z]+://.+")] | None = None
+    nodes: Count = 2
+    min_nodes: Count = 1
+    max_nodes: Count = 8
+    timeout: Seconds = 30.0
+    drain_timeout: Seconds = 30.0
+    fallback: bool = False
+    auto: AutoScaling = field(default_factory=AutoScaling)
+
+    def __post_init__(self) -> None:
+        if self.min_nodes > self.max_nodes:
+            raise ValueError(
+                f"Expected `min_nodes` <= `max_nodes`, got {self.min_nodes} and {self.max_nodes}"
+            )
+        if self.address is not None and self.backend != "dask":
+            raise ValueError("Expected `backend` dask for an `address`")
+
+
 class Parsing(Section, frozen=True, kw_only=True):
     """The options of :func:`.optimize_for_performance`, whose tiers are where ``layers`` says."""
 
@@ -265,3 +305,4 @@ class PerformanceConfig(Section, frozen=True, kw_only=True):
     parsing: Parsing = field(default_factory=Parsing)
     monitoring: Monitoring = field(default_factory=Monitoring)
     workers: Workers = field(default_factory=Workers)
+    scaling: Scaling = field(default_factory=Scaling)

@@ -54,6 +54,8 @@ MENTIONS = {
     "monitoring.alerts": "monitoring.enable_alerts",
     "monitoring.thresholds": "monitoring.enable_alerts",
     "workers": "workers.enabled",
+    "scaling": "scaling.enabled",
+    "scaling.auto": "scaling.auto.enabled",
 }
 
 

@@ -44,7 +44,7 @@ class LocalBackend:
     ) -> None:
         checks.nodes("n_workers", n_workers)
         self.max_nodes = None if max_nodes is None else checks.nodes("max_nodes", max_nodes)
-        self._owns = pool is None
+        self.owns_pool = pool is None
         self.pool = pool or WorkerPool(n_workers, n_workers, scaling="fixed", kind=kind)
         self._moved = 0
 
@@ -120,11 +120,11 @@ class LocalBackend:
 
     def close(self) -> None:
         """Run what was submitted and end the pool, if it is the backend's own."""
-        if self._owns:
+        if self.owns_pool:
             self.pool.shutdown()
 
     def _resize(self, target: int) -> None:
-        self.pool.resize(min=min(self.pool.min, target) if not self._owns else target, max=target)
+        self.pool.resize(min=min(self.pool.min, target) if not self.owns_pool else target, max=target)
 
     def __enter__(self) -> Self:
         return self
