@@ -1,26 +1,17 @@
 """Collectors of the machine: processors, memory, disks, network, control group, this process.
 
 A collector says what it measured now, by field; what it could not is None. It is called by one thread, at its
-own interval, and keeps what it needs for the next time. Linux's files are read as they are; elsewhere psutil.
+own interval, and keeps what it needs for the next time. Where they come from is :mod:`.machine`'s business.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import TypeAlias
 
 from perfcore.cgroups import ControlGroup
-from perfcore.monitor.procfiles import (
-    ProcFile,
-    connections,
-    cpu_times,
-    disk_counts,
-    memory_table,
-    network_counts,
-    process_stat,
-)
+from perfcore.monitor.machine import Machine, this_machine
 from perfcore.monitor.rates import Increase, Rates, share
 
 __all__ = [
@@ -83,17 +74,17 @@ class CPUCollector(Collector):
 
     place = "system.cpu"
 
-    def __init__(self, interval: float = 1.0) -> None:
+    def __init__(self, interval: float = 1.0, machine: Machine | None = None) -> None:
         super().__init__(interval)
-        self._stat, self._load = ProcFile("/proc/stat"), ProcFile("/proc/loadavg")
+        self._machine = machine or this_machine()
         self._times = self._rates()
         self._frequency: float | None = None
 
     def collect(self, now: float) -> Values:
         """See :class:`.CPUMetrics`."""
         if self._seldom():
-            self._frequency = _frequency()
-        times = cpu_times(self._stat.read())
+            self._frequency = self._machine.frequency()
+        times = self._machine.cpu_times()
         grown = self._times.since(
             now, None if times is None else dict(zip(("busy", "all"), times, strict=True))
         )
@@ -101,7 +92,7 @@ class CPUCollector(Collector):
             "usage": None if grown is None else share(grown.counts["busy"], grown.counts["all"]),
             "cores": float(os.cpu_count() or 1),
             "frequency": self._frequency,
-            "load": _load(self._load.read()),
+            "load": self._machine.load(),
         }
 
 
@@ -110,17 +101,16 @@ class MemoryCollector(Collector):
 
     place = "system.memory"
 
-    def __init__(self, interval: float = 1.0) -> None:
+    def __init__(self, interval: float = 1.0, machine: Machine | None = None) -> None:
         super().__init__(interval)
-        self._file = ProcFile("/proc/meminfo")
+        self._machine = machine or this_machine()
         self._group = ControlGroup()
 
     def collect(self, now: float) -> Values:
         """See :class:`.MemoryMetrics`."""
         if self._seldom():
             self._group = ControlGroup()
-        table = memory_table(self._file.read())
-        total, available = table.get("MemTotal"), table.get("MemAvailable")
+        total, available, cached, buffers = self._machine.memory()
         used = None if total is None or available is None else float(total - available)
         nearest = [
             p
@@ -130,8 +120,8 @@ class MemoryCollector(Collector):
         return {
             "used": used,
             "total": _float(total),
-            "cached": _float(table.get("Cached")),
-            "buffers": _float(table.get("Buffers")),
+            "cached": _float(cached),
+            "buffers": _float(buffers),
             "available": _float(available),
             "percent": max(nearest, default=None),
         }
@@ -142,58 +132,53 @@ class DiskCollector(Collector):
 
     place = "system.disk"
 
-    def __init__(self, interval: float = 5.0) -> None:
+    def __init__(self, interval: float = 5.0, machine: Machine | None = None) -> None:
         super().__init__(interval)
-        self._file = ProcFile("/proc/diskstats")
-        self._hardware = _Hardware("block")
+        self._machine = machine or this_machine()
         self._counts = self._rates()
 
     def collect(self, now: float) -> Values:
         """See :class:`.DiskMetrics`."""
-        disks = disk_counts(self._file.read())
-        kept = self._hardware.among(disks, self._seldom())
-        flat = {f"{field} {name}": count for name in kept for field, count in disks[name]._asdict().items()}
+        flat = {
+            f"{field} {name}": count
+            for name, counts in self._machine.disks(self._seldom()).items()
+            for field, count in counts._asdict().items()
+            if count is not None
+        }
         grown = self._counts.since(now, flat or None)
         if grown is None or not grown.counts:
             return dict.fromkeys(("read_rate", "write_rate", "iops", "utilization"))
-        busiest = max(count for name, count in grown.counts.items() if name.startswith("busy "))
+        busy = [count for name, count in grown.counts.items() if name.startswith("busy ")]
         return {
             "read_rate": _rate(grown, "read "),
             "write_rate": _rate(grown, "written "),
             "iops": _rate(grown, "operations "),
-            "utilization": share(busiest, grown.seconds),
+            "utilization": share(max(busy), grown.seconds) if busy else None,
         }
 
 
 class NetworkCollector(Collector):
-    """What goes to other machines and comes from there, through hardware where there is any: what runs
-    through a bridge or a tunnel would be counted twice.
-    """
+    """What goes to other machines and comes from there."""
 
     place = "system.network"
 
-    def __init__(self, interval: float = 1.0) -> None:
+    def __init__(self, interval: float = 1.0, machine: Machine | None = None) -> None:
         super().__init__(interval)
-        self._devices = ProcFile("/proc/self/net/dev")
-        self._sockets = ProcFile("/proc/self/net/sockstat"), ProcFile("/proc/self/net/sockstat6")
-        self._hardware = _Hardware("net")
+        self._machine = machine or this_machine()
         self._counts = self._rates()
 
     def collect(self, now: float) -> Values:
         """See :class:`.NetworkMetrics`."""
-        interfaces = network_counts(self._devices.read())
-        interfaces.pop("lo", None)
-        hardware = self._hardware.among(interfaces, self._seldom())
         flat = {
             f"{way} {name}": count
-            for name in hardware or interfaces
-            for way, count in zip(("in", "out"), interfaces[name], strict=True)
+            for name, counts in self._machine.interfaces(self._seldom()).items()
+            for way, count in zip(("in", "out"), counts, strict=True)
         }
         grown = self._counts.since(now, flat or None)
         return {
             "inbound": None if grown is None or not grown.counts else _rate(grown, "in "),
             "outbound": None if grown is None or not grown.counts else _rate(grown, "out "),
-            "connections": connections(*(file.read() for file in self._sockets)),
+            "connections": self._machine.connections(),
         }
 
 
@@ -230,24 +215,24 @@ class ProcessCollector(Collector):
 
     place = "system.process"
 
-    def __init__(self, interval: float = 1.0) -> None:
+    def __init__(self, interval: float = 1.0, machine: Machine | None = None) -> None:
         super().__init__(interval)
-        self._file = ProcFile("/proc/self/stat")
+        self._machine = machine or this_machine()
         self._counts = self._rates()
 
     def collect(self, now: float) -> Values:
         """See :class:`.ProcessMetrics`."""
-        cpu, threads, rss = process_stat(self._file.read()) or (None, None, None)
+        cpu, threads, rss = self._machine.process() or (None, None, None)
         grown = self._counts.since(now, None if cpu is None else {"cpu": cpu})
         return {
             "cpu_usage": None if grown is None else 100.0 * grown.total("cpu"),
             "rss": rss,
             "threads": threads,
-            "open_files": _open_files(),
+            "open_files": self._machine.open_files(),
         }
 
 
-def _float(number: int | None) -> float | None:
+def _float(number: float | None) -> float | None:
     return None if number is None else float(number)
 
 
@@ -267,55 +252,3 @@ def _limit(group: ControlGroup) -> int | None:
     """Return the container's memory limit; None where there is none but the machine's own size."""
     limit = group.memory_limit
     return None if limit is None or limit >= _machine() else limit
-
-
-class _Hardware:
-    """Which block devices or interfaces are whole ones, and not made of others by the kernel."""
-
-    def __init__(self, kind: str) -> None:
-        self._kind = kind
-        self._known: dict[str, bool] = {}
-
-    def among(self, names: Iterable[str], anew: bool) -> list[str]:
-        """Return those of ``names`` that are; the kernel is asked once for each name, and ``anew`` again."""
-        if anew:
-            self._known = {}
-        return [name for name in names if self._is(name)]
-
-    def _is(self, name: str) -> bool:
-        known = self._known.get(name)
-        if known is None:
-            entry = name.replace("/", "!")  # as sysfs spells "cciss/c0d0"
-            device = Path("/sys/class", self._kind, entry)
-            made = Path("/sys/devices/virtual", self._kind, entry).exists()
-            known = device.exists() and not made and not (device / "partition").exists()
-            self._known[name] = known
-        return known
-
-
-def _frequency() -> float | None:
-    """Return the mean frequency of the processors now, in MHz."""
-    files = Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/scaling_cur_freq")
-    try:
-        found = [int(file.read_text()) / 1000 for file in files]
-        if not found:
-            lines = Path("/proc/cpuinfo").read_text().splitlines()
-            found = [float(line.partition(":")[2]) for line in lines if line.startswith("cpu MHz")]
-    except (OSError, ValueError):
-        return None
-    return sum(found) / len(found) if found else None
-
-
-def _load(text: bytes | None) -> float | None:
-    try:
-        return float((text or b"").split()[0])
-    except (ValueError, IndexError):
-        return None
-
-
-def _open_files() -> float | None:
-    try:
-        size = Path("/proc/self/fd").stat().st_size  # the number of files, from Linux 6.2 on
-        return float(size or len(os.listdir("/proc/self/fd")))  # noqa: PTH208 - without an object for each
-    except OSError:
-        return None

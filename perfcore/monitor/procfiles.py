@@ -105,12 +105,12 @@ def memory_table(text: bytes | None) -> dict[str, int]:
 
 
 class DiskCounts(NamedTuple):
-    """What a disk has done: bytes read and written, operations, and seconds in which it was busy."""
+    """What a disk has done: bytes read and written, operations, seconds in which it was busy (if known)."""
 
     read: float
     written: float
     operations: float
-    busy: float
+    busy: float | None
 
 
 def disk_counts(text: bytes | None) -> dict[str, DiskCounts]:
