@@ -17,7 +17,7 @@ from perfcore.cache.ladder import ABSENT
 from perfcore.cache.moves import drive
 from perfcore.cache.naming import Names
 from perfcore.cache.opening import open_below, open_memory
-from perfcore.cache.snapshot import restore, save
+from perfcore.cache.restart import Restart
 from perfcore.cache.tiers import Attentive, DiskTier, Health
 from perfcore.cache.warmup import Warmup, checked_warmup, warm
 from perfcore.types import CacheStats, Explanation
@@ -62,7 +62,8 @@ class CacheManager(Awaited):
     are part of every key below memory: a new version does not see what an older one has stored.
     ``check_interval`` is how many seconds a file that entries depend on is not looked at again. ``warmup``
     is ``"lazy"``, ``"eager"`` (the keys of ``warm_keys`` are brought into memory at the start), or called
-    with the manager. ``warm_restart``: what memory held at :meth:`close` is there again at the start.
+    with the manager. ``warm_restart``: what memory held at :meth:`close` is there again at the start; after a
+    stop without it the hottest keys that are on the disk, as they were noted every ``note_interval`` seconds.
 
     Keys are str, bytes, int, None and tuples of them. Raises :exc:`ConfigError` for options that make no
     sense, :exc:`TypeError` for a key, or, with a tier that stores bytes, for a value that cannot be stored,
@@ -91,6 +92,7 @@ class CacheManager(Awaited):
         warmup: Warmup = "lazy",
         warm_keys: Iterable[Any] = (),
         warm_restart: bool = True,
+        note_interval: float | None = 60.0,
     ) -> None:
         checked_warmup(warmup)
         names = Names(namespace, version)
@@ -102,11 +104,9 @@ class CacheManager(Awaited):
         for tier in self._below:
             if isinstance(tier, Attentive):
                 tier.attend(_weakly(self._changed))
-        self._restart = next((tier for tier in self._below if isinstance(tier, DiskTier)), None)
-        if not warm_restart or near.capacity == 0:
-            self._restart = None
-        if self._restart is not None:
-            restore(self, self._restart)
+        kept = next((tier for tier in self._below if isinstance(tier, DiskTier)), None)
+        wanted = kept is not None and warm_restart and near.capacity != 0
+        self._restart = Restart(self, kept, note_interval) if kept is not None and wanted else None
         _managers.add(self)
         warm(self, warmup, warm_keys)
 
@@ -254,7 +254,7 @@ class CacheManager(Awaited):
         self._closed = True
         if self._restart is not None:
             self._changed()
-            save(self, self._restart)
+            self._restart.close()
         self._watch(None)
         for tier in self._below:
             tier.close()
@@ -300,6 +300,8 @@ _managers: WeakSet[CacheManager] = WeakSet()
 def _forked() -> None:
     for manager in list(_managers):
         manager._forked()
+        if manager._restart is not None:
+            manager._restart.forked()
 
 
 os.register_at_fork(after_in_child=_forked)

@@ -21,7 +21,7 @@ from perfcore.errors import CodecError
 if TYPE_CHECKING:
     from perfcore.cache.ladder import Ladder
 
-__all__ = ["restore", "save"]
+__all__ = ["place", "restore", "save", "writing"]
 
 _FORMAT = 1
 #: Entries of one part, and the share of the disk's budget that values may take which it does not have.
@@ -38,14 +38,14 @@ def save(ladder: Ladder, tier: DiskTier) -> int:
     parts = list(_parts(ladder, tier, entries))
     for number, part in enumerate(reversed(parts)):  # the hottest first: they are to have the room
         packed = [line for line in part if line is not None]
-        write = _write(tier, _place(ladder, number), packed)
+        write = writing(tier, place(ladder, number), packed)
         room -= len(write.payload or b"")
         if room < 0:
             break
         writes.append(write)
         kept += len(packed)
     head = (_FORMAT, arguments["policy"], clock.now_us(), tier.position, len(writes))
-    tier.cache._store.put_now([*writes, _write(tier, _place(ladder, -1), head)])
+    tier.cache._store.put_now([*writes, writing(tier, place(ladder, -1), head)])
     return kept
 
 
@@ -55,11 +55,13 @@ def _state(ladder: Ladder) -> tuple[dict[str, Any], list[Any], Any]:
     return arguments, entries, attributes
 
 
-def _write(tier: DiskTier, name: bytes, value: Any) -> Any:
+def writing(tier: DiskTier, name: bytes, value: Any) -> Any:
+    """The write of ``value`` under a canonical name."""
     return tier.prepare(name, value, None, [], 0)
 
 
-def _place(ladder: Ladder, number: int) -> bytes:
+def place(ladder: Ladder, number: int) -> bytes:
+    """The name of a part of what ``ladder`` keeps, -1 for its head."""
     return encode_key(("\x9dperfcore snapshot", *(ladder._names.prefix or ()), number))
 
 
@@ -89,7 +91,7 @@ def _line(tier: DiskTier, name: bytes, entry: Any, *, on_disk: bool) -> Any:
 
 def restore(ladder: Ladder, tier: DiskTier) -> int:
     """Put back what :func:`save` has kept, once; returns how many entries memory holds then."""
-    head = tier.find(_place(ladder, -1))
+    head = tier.find(place(ladder, -1))
     if head is None or len(ladder._memory):
         return 0
     try:
@@ -105,14 +107,14 @@ def restore(ladder: Ladder, tier: DiskTier) -> int:
     except (TypeError, ValueError, CodecError, IndexError):  # not what this version has written
         ladder._memory.clear()
     finally:
-        tier.remove([_place(ladder, -1)], [])
+        tier.remove([place(ladder, -1)], [])
     return len(ladder._memory)
 
 
 def _read(
     ladder: Ladder, tier: DiskTier, number: int, changed: set[bytes] | None, down: int
 ) -> Iterator[Any]:
-    part = tier.find(_place(ladder, number))
+    part = tier.find(place(ladder, number))
     lines = [] if part is None else part.value
     found = tier.find_many([name for name, _, _, _ in lines])
     for (name, value, whole, knowledge), stored in zip(lines, found, strict=True):

@@ -185,6 +185,10 @@ class DiskTier:
         """Have it remembered when ``names`` move."""
         return make_lines(self._store, names, moment)
 
+    async def aremember(self, names: list[bytes], moment: int) -> bool:
+        """:meth:`remember` in a thread."""
+        return await asyncio.to_thread(self.remember, names, moment)
+
     def news(self) -> list[News]:
         """Return what others have changed since this was last asked."""
         if self._position is None:

@@ -143,6 +143,19 @@ def work_in_memory(folder):
         say("ok" if manager.health()["disk"].ok else "not ok")
 
 
+def serve_until_killed(folder):
+    """Have some keys hot, and more cold ones, in a manager that notes the hottest."""
+    with CacheManager({"maxsize": 200}, {"directory": folder}, note_interval=0.05) as manager:
+        manager.set_many({number: {"number": number} for number in range(1000)}, tags=["t"])
+        manager.set("only here", 1, persistent=False)
+        while True:
+            for number in range(20):
+                manager.get(number)
+            if manager._restart._noted:
+                manager.flush()  # it is written behind
+                say("noted")
+
+
 def fork_while_busy(folder):
     """Fork in the middle of other threads' reading and writing; both sides go on and see each other."""
     with DiskCache(folder, maxbytes="8MB") as cache:
