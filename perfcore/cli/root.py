@@ -17,6 +17,7 @@ from perfcore.cli._extra import typer
 from perfcore.cli.dashboard import dashboard
 from perfcore.cli.parse import parse
 from perfcore.cli.simulate import simulate
+from perfcore.cli.top import top
 from perfcore.errors import MissingExtraError, PerfcoreError
 
 __all__ = ["app", "run"]
@@ -81,6 +82,7 @@ def options(
 command(dashboard)
 command(parse)
 command(simulate)
+command(top)
 for _name, _commands, _help in (
     ("cache", cache_commands.COMMANDS, "Look into a cache directory and keep it in order."),
     (_REMOTE, remote_commands.COMMANDS, "Look into a remote cache (--url) and keep it in order."),

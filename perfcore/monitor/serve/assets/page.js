@@ -2,7 +2,7 @@
 const byId = (id) => document.getElementById(id);
 const store = { run: null, last: 0, times: [], series: {} };
 const charts = {
-  latency: new Chart("latency", "Latency, 95th percentile", seconds, { log: true }),
+  latency: new Chart("latency", "Latency", seconds, { log: true }),
   hits: new Chart("hits", "Hit ratio by cache", percent, { top: 1 }),
   memory: new Chart("memory", "Memory", bytes, { base: 2 }),
   workers: new Chart("workers", "Tasks of the workers", count, { whole: true }),
@@ -64,7 +64,7 @@ function named(prefix, suffix = "") {
 
 function latencyLines() {
   const names = named("latency.", ".p95");
-  if (names.length !== 1) return names.map(([name, values]) => ({ name, values }));
+  if (names.length !== 1) return names.map(([name, values]) => ({ name: `${name} p95`, values }));
   const [[only]] = names;
   return ["p50", "p95", "p99"].map((q) => ({ name: `${only} ${q}`, values: store.series[`latency.${only}.${q}`] }));
 }
