@@ -147,9 +147,7 @@ def _policies(live: dict[str, Any], series: dict[str, Any]) -> Table:
         )
         for one in live.get("policies", [])
     ]
-    return _table(
-        "Policies", ["cache", "policy ", "arm ", "switches", "hits of each arm's shadow, lately "], rows
-    )
+    return _table("Policies", ["cache", "policy ", "arm ", "switches", "shadow hits "], rows)
 
 
 def _decisions(live: dict[str, Any], series: dict[str, Any]) -> Table:
@@ -157,7 +155,7 @@ def _decisions(live: dict[str, Any], series: dict[str, Any]) -> Table:
         (_clock(one["time"]), one["cache"], one["what"], one["why"])
         for one in live.get("decisions", [])[:_LISTED]
     ]
-    return _table("Changes, latest first", ["time", "cache ", "change ", "hits of each arm's shadow "], rows)
+    return _table("Changes, latest first", ["time", "cache ", "change ", "shadow hits "], rows)
 
 
 def _or(value: float | None, form: Callable[[Any], str]) -> str:

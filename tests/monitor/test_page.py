@@ -136,7 +136,7 @@ def test_it_draws_what_happens_and_goes_on_doing_so(visit, service):
         expect(chart(page, name).locator("svg polyline").first).to_be_attached()
     expect(chart(page, "Latency").get_by_text("orders.load p99: ")).to_be_visible()
     expect(chart(page, "Hit ratio by cache").locator("svg.line, .legend li")).to_have_count(2)
-    expect(page.locator("#now")).to_contain_text("a second")
+    expect(page.locator("#now")).to_contain_text("/s")
     expect(page.locator("#caches").get_by_role("row", name="disk")).to_contain_text("serves")
     expect(page.locator("#policies").get_by_role("row", name="memory")).to_contain_text("adaptive")
     expect(page.locator("#parts").get_by_role("row", name="workers")).to_contain_text("running")

@@ -9,13 +9,16 @@ import time
 from types import SimpleNamespace
 from urllib.request import Request, urlopen
 
+import jsonschema
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families as families
+from promtool import need_prometheus, promtool, scraping
 from raw_http import Client, ask
 
 from perfcore import Cache, PerformanceManager
 from perfcore.metrics import Counter, Gauge, Registry, Timer
+from perfcore.metrics.jsonform import json_schema
 from perfcore.monitor import MetricsServer, PerformanceAlerting, Sources, ThresholdRule
 from perfcore.monitor.serve import PartState
 from perfcore.monitor.serve.watch import Watch
@@ -124,6 +127,19 @@ def registry_of_one():
     return registry
 
 
+def test_a_prometheus_scrapes_it(tmp_path):
+    need_prometheus()
+    cache = Cache(10, policy="lru")
+    cache["a"] = 1
+    for key in "aaab":
+        cache.get(key)
+    with MetricsServer(Sources(caches=lambda: {"memory": cache}), port=0, interval=0.1) as server:
+        with scraping(tmp_path, server.port) as query:
+            assert query('perfcore_cache_requests_total{cache="memory",result="hit"}') == [3.0]
+            assert query("perfcore_health") == query('up{job="shop"}') == [1.0]
+        assert server.stats().turned_away == 0
+
+
 def test_prometheus_reads_what_it_scrapes_in_the_form_that_it_likes_best():
     registry, cache = registry_of_one(), Cache(10)
     cache.get("x")
@@ -142,6 +158,7 @@ def test_prometheus_reads_what_it_scrapes_in_the_form_that_it_likes_best():
             server, "/metrics", "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5"
         )
         assert answer.fields["content-type"].startswith("application/openmetrics-text")
+        assert promtool("check", "metrics", given=text.encode()) == ""
         assert {family.name for family in openmetrics_families(answer.body.decode())} == {*found}
 
 
@@ -151,6 +168,7 @@ def test_a_snapshot_is_the_registry_with_the_live_form_beside_it():
         looked(server)
         found = live(server, "/snapshot.json")
     assert found["schema"] == "perfcore.metrics/1"
+    jsonschema.validate(found, json_schema())
     assert found["live"]["schema"] == "perfcore.live/1"
     served = next(family for family in found["families"] if family["name"] == "served")
     assert served["samples"] == [{"labels": {"path": '/a"b'}, "value": 3}]

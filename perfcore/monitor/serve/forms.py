@@ -16,7 +16,7 @@ import msgspec
 from perfcore._version import __version__
 from perfcore.metrics.jsonform import json_snapshot
 from perfcore.metrics.snapshot import FamilySnapshot, RegistrySnapshot, Value
-from perfcore.monitor.exported import performance_snapshot
+from perfcore.monitor.exported import alerts_snapshot, performance_snapshot
 from perfcore.monitor.history import wall_offset
 from perfcore.monitor.serve.looks import CacheLook, Look
 from perfcore.monitor.serve.sources import Sources
@@ -66,6 +66,9 @@ def snapshot_of(sources: Sources, watch: Watch) -> RegistrySnapshot:
     monitor = sources.monitor()
     if monitor is not None:
         families |= performance_snapshot(monitor.get_metrics()).families
+    alerting = sources.alerts()
+    if alerting is not None:
+        families |= alerts_snapshot(alerting).families
     return RegistrySnapshot({**families, **registry.families}, registry.time_ns)
 
 
@@ -75,7 +78,6 @@ def _families(look: Look) -> list[FamilySnapshot]:
     for cache in caches:
         if cache.hits is not None and cache.misses is not None:
             requests |= {(cache.name, "hit"): cache.hits, (cache.name, "miss"): cache.misses}
-    firing = {(alert.rule, alert.severity): 1 for alert in look.firing}
     switches = {(policy.cache,): policy.switches for policy in look.policies}
     arms = {(policy.cache, policy.policy, policy.arm): 1 for policy in look.policies}
     made = [
@@ -94,7 +96,6 @@ def _families(look: Look) -> list[FamilySnapshot]:
         _family("gauge", "perfcore.cache.serving", "Whether a tier serves.", ("cache",), _serving(caches)),
         _family("gauge", "perfcore.cache.policy", "The arm that rules.", ("cache", "policy", "arm"), arms),
         _family("counter", "perfcore.cache.policy.switches", "Changes of arm.", ("cache",), switches),
-        _family("gauge", "perfcore.alert.firing", "Rules that fire.", ("rule", "severity"), firing),
         _family("gauge", "perfcore.health", "1: all that should run does.", (), {(): int(look.health.ok)}),
     ]
     return [family for family in made if family.samples]

@@ -56,8 +56,8 @@ function runs(times, values, longest) {
 }
 
 class Chart {
-  constructor(id, title, format, { top = null, base = 10, whole = false, log = false } = {}) {
-    Object.assign(this, { id, title, format, top, base, whole, log, at: null });
+  constructor(id, title, format, { top = null, base = 10, whole = false, log = false, stairs = false } = {}) {
+    Object.assign(this, { id, title, format, top, base, whole, log, stairs, at: null });
     this.svg = shape("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", tabindex: "0",
                               "aria-labelledby": `${id}-name ${id}-sum` });
     this.readout = element("output", { for: `${id}-plot` });
@@ -123,7 +123,8 @@ class Chart {
   line({ values }, number) {
     const kind = `s${number % 6}`;
     for (const run of runs(this.times, values, this.longest)) {
-      const points = run.map(([time, value]) => `${this.x(time).toFixed(1)},${this.y(value).toFixed(1)}`);
+      const places = this.stairs ? run.flatMap(([time, value], at) => (at ? [[time, run[at - 1][1]], [time, value]] : [[time, value]])) : run;
+      const points = places.map(([time, value]) => `${this.x(time).toFixed(1)},${this.y(value).toFixed(1)}`);
       if (points.length > 1) this.svg.append(shape("polyline", { class: `line ${kind}`, points: points.join(" ") }));
       else {
         const [cx, cy] = points[0].split(",");

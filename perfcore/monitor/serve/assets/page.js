@@ -6,8 +6,8 @@ const charts = {
   hits: new Chart("hits", "Hit ratio by cache", percent, { top: 1 }),
   memory: new Chart("memory", "Memory", bytes, { base: 2 }),
   workers: new Chart("workers", "Tasks of the workers", count, { whole: true }),
-  alerts: new Chart("alerts", "Alerts that fire", count, { whole: true }),
-  arms: new Chart("arms", "The arm that rules each cache", (value) => Chart.arms[value] ?? "", { whole: true }),
+  alerts: new Chart("alerts", "Alerts that fire", count, { whole: true, stairs: true }),
+  arms: new Chart("arms", "The arm that rules each cache", (value) => Chart.arms[value] ?? "", { whole: true, stairs: true }),
 };
 Chart.arms = [];
 let token = null, paused = false, live = null, timer = 0, seen = null;
@@ -98,7 +98,7 @@ function showNow() {
   const tiles = [
     ["Memory of the process", or(memory.process, bytes), memory.limit ? `of ${bytes(memory.limit)}` : ""],
     [front ? `Hit ratio, ${front.name}` : "Hit ratio", or(front?.hit_ratio, percent), ""],
-    [calls ? `${calls.name}, p95` : "Latency, p95", or(calls?.p95, seconds), calls?.rate ? `${count(calls.rate)} a second` : ""],
+    [calls ? `${calls.name}, p95` : "Latency, p95", or(calls?.p95, seconds), calls?.rate ? `${count(calls.rate)}/s` : ""],
     ["Workers busy", or(live.workers?.active, count), live.workers ? `${count(live.workers.queued)} queued` : ""],
     ["Alerts that fire", String((live.firing || []).length), ""],
   ];

@@ -41,19 +41,19 @@ function none(text) { return element("p", { class: "quiet" }, text); }
 function showAlerts(live) {
   const rows = (live.alerts || []).slice(0, 20).map((alert) => {
     const fires = (live.firing || []).some((one) => one.rule === alert.rule) && alert.state !== "resolved";
-    return [alert.rule, element("span", { class: fires ? "bad" : "good" }, alert.state), alert.severity, alert.message, clock(alert.time)];
+    return [alert.rule, element("span", { class: fires ? "bad" : alert.state === "resolved" ? "good" : "" }, alert.state), alert.severity, alert.message, clock(alert.time)];
   });
   fill("firing", rows.length ? table("Latest first", ["Rule", "State", "Severity", "Message", "Time"], rows) : none("None so far."));
 }
 
 function showPolicies(live) {
   const rows = (live.policies || []).map((one) => [
-    one.cache, one.policy, one.arm, count(one.window), count(one.main), String(one.switches),
+    one.cache, one.policy, one.arm, `${count(one.window)} + ${count(one.main)}`, String(one.switches),
     Object.entries(one.hits).map(([arm, hits]) => `${arm} ${count(hits)}`).join(", ") || "–"]);
-  const heads = ["Cache", "Policy", "Arm", "Window", "Main", "Switches", "Hits of each arm's shadow, lately"];
-  fill("policies", rows.length ? table("By cache", heads, rows, [3, 4, 5]) : none("No cache is built yet."));
+  const heads = ["Cache", "Policy", "Arm", "Window + main", "Switches", "Shadow hits"];
+  fill("policies", rows.length ? table("By cache: the arm that rules, and what the sampled shadow of each arm would have hit lately", heads, rows, [3, 4]) : none("No cache is built yet."));
   const changes = (live.decisions || []).map((one) => [clock(one.time), one.cache, one.what, one.why || "–"]);
-  fill("decisions", changes.length ? table("Changes of policy and arm", ["Time", "Cache", "Change", "Hits of each arm's shadow"], changes) : none("None so far."));
+  fill("decisions", changes.length ? table("Changes of policy and arm", ["Time", "Cache", "Change", "Shadow hits"], changes) : none("None so far."));
 }
 
 function showCaches(live) {
