@@ -11,10 +11,12 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
 from perfcore import Cache, PerformanceManager
+from perfcore.cli import main
 from perfcore.cli.asking import ServerAt
 from perfcore.errors import PerfcoreError
 from perfcore.metrics import Registry, Timer
@@ -23,12 +25,18 @@ from perfcore.monitor import MetricsServer, PerformanceAlerting, Sources, Thresh
 TOKEN = "s3cret-token-0123456789"
 
 
-def run(*arguments, **environment):
-    command = [sys.executable, "-m", "perfcore", "top", *arguments]
-    clean = {name: value for name, value in os.environ.items() if name != "PERFCORE_TOKEN"}
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=60, env={**clean, "COLUMNS": "120", **environment}
-    )
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def top(*arguments, **environment):
+        monkeypatch.delenv("PERFCORE_TOKEN", raising=False)
+        for name, value in {"COLUMNS": "120", **environment}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["perfcore", "top", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return SimpleNamespace(returncode=ended.value.code, **capsys.readouterr()._asdict())
+
+    return top
 
 
 @pytest.fixture(scope="module")
@@ -59,21 +67,21 @@ def server():
         yield server
 
 
-def test_it_prints_once_where_there_is_no_terminal(server):
+def test_it_prints_once_where_there_is_no_terminal(server, run):
     done = run(server.url)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "\x1b" not in done.stdout  # neither colours nor what names smuggle in
-    lines = {line.split()[0]: line for line in reversed(done.stdout.splitlines()) if line.split()}
+    assert (done.returncode, done.err) == (0, "")
+    assert "\x1b" not in done.out  # neither colours nor what names smuggle in
+    lines = {line.split()[0]: line for line in reversed(done.out.splitlines()) if line.split()}
     assert "1 failing" in lines["perfcore"] and f"{server.url}" in lines["perfcore"]
     assert "disk: no room" in lines["!"]
     assert re.search(r"75\.0%\s+▇+", lines["memory"])
     assert re.search(r"2[45]\d ms\s+2[45]\d ms\s+2[45]\d ms", lines["orders.load"])
     assert "firing" in lines["hot"] and r"too \x1b[31mhot [bold]" in lines["hot"]
-    assert "adaptive" in done.stdout and "lirs" in done.stdout
+    assert "adaptive" in done.out and "lirs" in done.out
 
 
-def test_as_json_it_is_what_the_server_says(server):
-    found = json.loads(run(server.url, "--json").stdout)
+def test_as_json_it_is_what_the_server_says(server, run):
+    found = json.loads(run(server.url, "--json").out)
     assert found["schema"] == "perfcore.live/1" and found["caches"][0]["name"] == "memory"
 
 
@@ -85,31 +93,31 @@ def test_an_address_may_be_short(server, form):
 @pytest.mark.parametrize(
     "url", ["ftp://a/", "http://", "http://u:secret@a/", "a:1/?token=secret", "a#b", "a:port"]
 )
-def test_what_is_no_address_is_called_wrongly(url):
+def test_what_is_no_address_is_called_wrongly(url, run):
     done = run(url)
-    assert done.returncode == 2 and "URL" in done.stderr and "secret" not in done.stderr
+    assert done.returncode == 2 and "URL" in done.err and "secret" not in done.err
 
 
-def test_what_is_behind_a_manager_is_shown_with_its_token_and_not_without():
+def test_what_is_behind_a_manager_is_shown_with_its_token_and_not_without(run):
     with PerformanceManager() as manager:
         server = manager.serve(port=0, token=TOKEN)
         for options, environment in ([("--token", TOKEN), {}], [(), {"PERFCORE_TOKEN": TOKEN}]):
-            assert "all parts serve" in run(server.url, *options, **environment).stdout
+            assert "all parts serve" in run(server.url, *options, **environment).out
         for environment, reason in [
             ({}, "PERFCORE_TOKEN or --token"),
             ({"PERFCORE_TOKEN": "no"}, "not its token"),
         ]:
             done = run(server.url, **environment)
-            assert done.returncode == 1 and reason in done.stderr and TOKEN not in done.stderr
-        assert TOKEN not in run("--help", PERFCORE_TOKEN=TOKEN).stdout
+            assert done.returncode == 1 and reason in done.err and TOKEN not in done.err
+        assert TOKEN not in run("--help", PERFCORE_TOKEN=TOKEN).out
 
 
-def test_who_cannot_be_reached_is_named_with_the_reason():
+def test_who_cannot_be_reached_is_named_with_the_reason(run):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     done = run(f"127.0.0.1:{port}")
     assert done.returncode == 1
-    assert done.stderr == f"perfcore: http://127.0.0.1:{port}/ cannot be reached: Connection refused\n"
+    assert done.err == f"perfcore: http://127.0.0.1:{port}/ cannot be reached: Connection refused\n"
     assert run("no-such-host.invalid:80", "--once").returncode == 1
 
 
