@@ -16,7 +16,7 @@ from perfcore.cache.loading import Plan, seconds
 from perfcore.cache.memoized import Memoized, memoize
 from perfcore.cache.moves import Moves, adrive, drive
 from perfcore.cache.naming import FOREIGN
-from perfcore.cache.storing import Item, Storing, Way
+from perfcore.cache.storing import Storing, Way
 from perfcore.cache.tiers import Attentive, DiskTier
 from perfcore.cache.work import Work, due
 from perfcore.metrics.instrument import note, note_lookups
@@ -181,22 +181,16 @@ class Computing(Storing):
         source: str | None,
     ) -> Moves[None]:
         """Store ``pairs``, after all of them were found good."""
-        items = []
+        items, life = [], seconds("ttl", ttl)
         if not isinstance(tags, str | bytes):
             tags = tuple(tags)  # one that can be read only once holds for all items
         for key, value in pairs.items() if isinstance(pairs, Mapping) else pairs:
-            items.append((yield from self._checking(key, value, ttl, tags, depends_on, source)))
+            conditions = NONE
+            if tags or not (depends_on is None or depends_on == ()):
+                conditions = yield from self._guards.beginning(self._names.encode(key), tags, depends_on)
+            items.append(self._item(key, value, life, conditions, source))
         if items:
             yield from self._storing(items, hot=hot, into=into)
-
-    def _checking(
-        self, key: Any, value: Any, ttl: Any, tags: Iterable[Any], depends_on: Any, source: str | None
-    ) -> Moves[Item]:
-        life, name = seconds("ttl", ttl), self._names.encode(key)
-        if not tags and (depends_on is None or depends_on == ()):
-            return self._item(key, value, life, NONE, source)
-        conditions = yield from self._guards.beginning(name, tags, depends_on)
-        return self._item(key, value, life, conditions, source)
 
     def _into(self, persistent: Keep, distributed: Keep) -> list[Way]:
         """How each of the tiers below is to keep a value."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from perfcore.cache.moves import Call, Moves
+from perfcore.cache.moves import Moves
 from perfcore.cache.tiers import Moments, Tier
 
 __all__ = ["Mark", "Marks"]
@@ -41,13 +41,13 @@ class Marks:
         if self.exact:
             yield from self._beginning_exactly(list(names))
         elif self._tier is not None:
-            found = yield Call(self._tier, "moments", (list(names),))
+            found = yield (self._tier, "moments", (list(names),))
             if found is not None:
                 self._note(names, found)
         return self._present
 
     def _beginning_exactly(self, names: list[bytes]) -> Moves[None]:
-        stamps = yield Call(self._tier, "begin", (names,))
+        stamps = yield (self._tier, "begin", (names,))
         for name, line in zip(names, stamps, strict=True):
             if line is None:
                 self._lines.pop(name, None)
@@ -72,7 +72,7 @@ class Marks:
         lines = yield from self._looking(names)
         missing = [name for name, line in zip(names, lines, strict=True) if line is None]
         if missing:
-            yield Call(self._tier, "remember", (missing, moment))
+            yield (self._tier, "remember", (missing, moment))
             for name in missing:
                 self._lines.pop(name, None)
 
@@ -129,7 +129,7 @@ class Marks:
     def _looking(self, names: Sequence[bytes]) -> Moves[list[int | None]]:
         unknown = [name for name in names if name not in self._lines] if self._tier is not None else []
         if unknown and self._tier is not None:
-            found = yield Call(self._tier, "moments", (unknown,))
+            found = yield (self._tier, "moments", (unknown,))
             self._alone = found is None
             if found is None:  # without the tier memory goes on alone
                 return [self._lines.get(name) for name in names]

@@ -15,7 +15,7 @@ from perfcore._native.tier import Front, Guarded
 from perfcore.cache.dependencies import Files
 from perfcore.cache.guards import Guards, open_up, wrap
 from perfcore.cache.invalidation import Marks
-from perfcore.cache.moves import Call, Moves, drive
+from perfcore.cache.moves import Moves, drive
 from perfcore.cache.naming import FOREIGN, Names
 from perfcore.cache.tiers import Found, Tier
 from perfcore.cache.turns import Turns
@@ -88,7 +88,8 @@ class Ladder(Front):
     def _missed(self, key: Any, default: Any) -> Any:
         if self._hurried:
             return default
-        value, fresh = judged(drive(self._climbing(key, self._names.encode(key))))
+        name = self._names.encode(key)
+        value, fresh = judged(drive(self._climbing(key, name))) if self._below else (default, True)
         return value if fresh else default
 
     def _watched(self, key: Any, default: Any) -> Any:
@@ -143,7 +144,7 @@ class Ladder(Front):
         note("memory.miss")
         for depth, tier in enumerate(self._below):
             seen = self._turns.current(key), self._word, self._heard
-            found = yield Call(tier, "find", (name,))
+            found = yield (tier, "find", (name,))
             if found is not None and (held := (yield from self._opening(found))) is not ABSENT:
                 yield from self._promoting(key, name, held, found.left, depth, seen)
                 note("cache.hit")
@@ -160,7 +161,7 @@ class Ladder(Front):
             word, heard = self._word, self._heard
             seen = {place: (self._turns.current(keys[place]), word, heard) for place in missing}
             asked, missing = missing, []
-            every = yield Call(tier, "find_many", ([names[place] for place in asked],))
+            every = yield (tier, "find_many", ([names[place] for place in asked],))
             for place, found in zip(asked, every, strict=True):
                 held = ABSENT if found is None else (yield from self._opening(found))
                 if found is None or held is ABSENT:
@@ -193,9 +194,9 @@ class Ladder(Front):
             return
         names, moment = ([], 0) if self._marks.exact else _direct(held)
         for tier in self._below[:depth]:
-            yield Call(tier, "put", ([tier.prepare(name, wrap(held), left, names, moment)],))
+            yield (tier, "put", ([tier.prepare(name, wrap(held), left, names, moment)],))
             if seen[2] != self._heard:
-                yield Call(tier, "remove", ([name], []))
+                yield (tier, "remove", ([name], []))
         near = self._near(key)
         if self._memory.add(near, held, ttl=self._shorter(left)):
             now = self._turns.current(key), self._word, self._heard
@@ -219,7 +220,7 @@ class Ladder(Front):
         if held is ABSENT:
             name, found = self._names.encode(key), None
             for tier in self._below:
-                if (found := (yield Call(tier, "find", (name,)))) is not None:
+                if (found := (yield (tier, "find", (name,)))) is not None:
                     break
             held = None if found is None else (yield from self._opening(found))
         return held if type(held) is Guarded and (yield from self._holding(held)) else None

@@ -9,21 +9,15 @@ inside the move, which can tidy up.
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 __all__ = ["Call", "Moves", "adrive", "drive"]
 
 _T = TypeVar("_T")
 
 
-class Call(NamedTuple):
-    """A verb of ``party`` and what it is called with."""
-
-    party: Any
-    verb: str
-    arguments: tuple[Any, ...] = ()
-
-
+#: Who is called, which verb, and with what: a plain tuple, for one is made for each look at a tier.
+Call: TypeAlias = tuple[Any, str, tuple[Any, ...]]
 #: Yields calls, is sent their results, and returns a result of its own.
 Moves: TypeAlias = Generator[Call, Any, _T]
 
@@ -32,7 +26,7 @@ def drive(moves: Moves[_T]) -> _T:
     """Carry out ``moves`` here and return the result.
 
     >>> def longest(words):
-    ...     length = yield Call(len(words), "__add__", (1,))
+    ...     length = yield len(words), "__add__", (1,)
     ...     return length
     >>> drive(longest(["a", "b"]))
     3

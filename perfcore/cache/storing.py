@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from perfcore._native.tier import Guarded
 from perfcore.cache.guards import NONE, Conditions, wrap
 from perfcore.cache.ladder import ABSENT, Ladder
-from perfcore.cache.moves import Call, Moves
+from perfcore.cache.moves import Moves
 from perfcore.cache.tiers import Tier
 
 __all__ = ["Item", "Storing", "Way"]
@@ -72,12 +72,12 @@ class Storing(Ladder):
                 return False
             for tier, writes, way in zip(self._below, ready, into, strict=True):
                 if writes is None:
-                    yield Call(tier, "remove", (names, []))
+                    yield (tier, "remove", (names, []))
                     for item in items:  # or a tag that others store first would count as moved then
                         if item.conditions.names:
                             yield from self._marks.remembering(item.conditions.names, item.conditions.moment)
                 elif fenced is None or tier is not self._below[-1]:
-                    yield Call(tier, "put", (writes, way == "sync"))
+                    yield (tier, "put", (writes, way == "sync"))
             for item, turn in begun:
                 self._put_near(item, turn, hot=hot)
             done = True
@@ -97,7 +97,7 @@ class Storing(Ladder):
     def _fencing(self, writes: list[Any] | None, lease: Any) -> Moves[bool]:
         """Put ``writes`` into the last tier if ``lease`` stands; say whether it did."""
         verb, given = ("stands", ()) if writes is None else ("put_leased", (writes,))
-        stands: bool = yield Call(self._below[-1], verb, (*given, lease))
+        stands: bool = yield (self._below[-1], verb, (*given, lease))
         return stands
 
     def _prepare(self, tier: Tier, items: list[Item]) -> list[Any]:
@@ -133,7 +133,7 @@ class Storing(Ladder):
         removed, told = 0, bool(self._below)
         for tier in reversed(self._below):
             moving = moved if tier is self._below[-1] else []
-            count, known = yield Call(tier, "remove", (keys, moving))
+            count, known = yield (tier, "remove", (keys, moving))
             removed, told = max(removed, count), told and known
         if moved:
             self._marks.moved(moved, told=told)

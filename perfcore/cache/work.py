@@ -10,7 +10,7 @@ from perfcore.cache.disk.flight import MISSING
 from perfcore.cache.guards import Conditions
 from perfcore.cache.ladder import judged
 from perfcore.cache.loading import Plan
-from perfcore.cache.moves import Call, Moves, adrive, drive
+from perfcore.cache.moves import Moves, adrive, drive
 from perfcore.cache.storing import Storing, Way
 from perfcore.cache.tiers import Attentive
 
@@ -73,7 +73,7 @@ class Work:
         below = self._manager._below
         leases = next((found for tier in below if (found := getattr(tier, "leases", None))), None)
         if leases is None:
-            return (yield Call(self, "compute"))
+            return (yield (self, "compute", ()))
         name = self._manager._names.encode(self._key)
         return (yield from leases.taking(name, self._looking, self, MISSING))
 
@@ -81,7 +81,7 @@ class Work:
         manager = self._manager
         name = manager._names.encode(self._key)
         conditions = yield from manager._guards.beginning(name, self._tags, self._depends_on)
-        value = yield Call(self, "call")
+        value = yield (self, "call", ())
         yield from self._keeping(value, conditions, lease)
         return value
 

@@ -174,7 +174,7 @@ def test_what_was_begun_before_an_invalidation_does_not_outlive_it(pair):
 
 def test_readers_never_see_an_older_value_than_before(pair):
     one, other = pair
-    one.set("counter", 0)
+    one.set("counter", 0, distributed="sync")
     seen, done = [], threading.Event()
 
     def read():

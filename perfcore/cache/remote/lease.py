@@ -16,7 +16,7 @@ from itertools import count
 from time import monotonic, sleep
 from typing import Any, Final, NamedTuple
 
-from perfcore.cache.moves import Call, Moves
+from perfcore.cache.moves import Moves
 from perfcore.cache.remote.aio import arun
 from perfcore.cache.remote.drive import Steps, run
 from perfcore.cache.remote.names import fresh_stamp
@@ -55,19 +55,19 @@ class Leases:
         without one where there is nobody to agree with.
         """
         limit, pause = monotonic() + _LIVES * self._life, _SHORTEST
-        while isinstance(lease := (yield Call(self, "take", (canonical,))), bool):
+        while isinstance(lease := (yield (self, "take", (canonical,))), bool):
             if not lease or monotonic() > limit:
-                return (yield Call(work, "compute"))
-            yield Call(self, "pause", (pause,))
+                return (yield (work, "compute", ()))
+            yield (self, "pause", (pause,))
             pause = min(2 * pause, _LONGEST)
             found = yield from looking()
             if found is not missing:
                 return found
         try:
             found = yield from looking()  # another process may have been faster
-            return (yield Call(work, "compute", (lease,))) if found is missing else found
+            return (yield (work, "compute", (lease,))) if found is missing else found
         finally:
-            yield Call(self, "give_back", (lease,))
+            yield (self, "give_back", (lease,))
 
     def take(self, canonical: bytes) -> Lease | bool:
         """Take the lease of a key: True when somebody else has it, False when no server can say."""
