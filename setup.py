@@ -71,6 +71,7 @@ EXTENSIONS = {
     "objects": ("clock",),
     "events": ("alloc", "queue"),
     "histogram": ("clock", "hist"),
+    "methods": (),
     "metrics": ("clock",),
     "ring": ("alloc", "clock", "ring"),
     "timer": ("clock", "hist"),

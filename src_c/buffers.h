@@ -87,6 +87,7 @@ typedef struct pc_magazine {
     uint32_t counts[PC_SMALL];
     _Atomic uint64_t idle_bytes; /* for other threads to read */
     uint32_t recalls;            /* the depot's, when this magazine was last emptied for it */
+    uint32_t gives;              /* blocks that came back to it */
     pc_tally tally;
 } pc_magazine;
 

@@ -48,6 +48,15 @@ cdef inline uint32_t weight_of(str source, object weight) except? 0:
     return weight
 
 
+cdef inline int count_of(str name, object value, int least=0) except -1:
+    """A number of things: an int that a C int holds."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+    if not least <= value < 2**31:
+        raise ValueError(f"{name} must be from {least} to 2**31 - 1, got {value}")
+    return value
+
+
 cdef inline object optional_callable(str name, object value):
     if value is not None and not callable(value):
         raise TypeError(f"{name} must be callable or None, not {type(value).__name__}")

@@ -5,8 +5,6 @@ released stays released, whoever has the memory by then. No object here can refe
 texts), hence no cycle can run through them, and none takes part in garbage collection.
 """
 
-import sys
-
 cimport cython
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_SIMPLE, PyBUF_STRIDES
 from cpython.long cimport PyLong_CheckExact
@@ -15,11 +13,12 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF, PyObject
 from libc.stdint cimport uint64_t
 
 from perfcore._native.alloc cimport raw_alloc
-from perfcore._native.arguments cimport bytes_of, duration_ns
+from perfcore._native.arguments cimport bytes_of, count_of, duration_ns
 from perfcore._native.c.alloc cimport pc_alloc
 from perfcore._native.c.buffers cimport *
 from perfcore._native.depot cimport Depot
 from perfcore._native.lock cimport pc_lock_acquire, pc_lock_release
+from perfcore._native.sites cimport call_site, pc_number_drawn
 
 from perfcore.types import BufferStats
 
@@ -28,16 +27,10 @@ __all__ = ["BufferPool", "PooledBuffer"]
 cdef extern from *:
     """
     static char pc_format[] = "B";
-    static _Thread_local uint64_t pc_draws;
-
-    /* One draw in n, from numbers of the thread's own: a plain count would beat in time with regular callers. */
-    static int pc_drawn(uint32_t n)
-    {
-        return n != 0 && (uint64_t)(uint32_t)(++pc_draws * 0x9e3779b9u) * n >> 32 == 0; /* the golden ratio's */
-    }
+    static _Thread_local uint64_t pc_draws; /* of the thread's own: a plain count would beat in time with others */
     """
     char *pc_format
-    bint pc_drawn(unsigned int n)
+    uint64_t pc_draws
 
 cdef tuple CLEARING = ("on_return", "on_acquire", "never")  # indexed by pc_clearing
 
@@ -52,23 +45,6 @@ cdef size_t size_of(object size, str name="size") except 0:
     if n <= 0:
         raise ValueError(f"{name} must be at least one byte, got {size!r}")
     return n
-
-
-cdef int count_of(str name, object value) except -1:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    if not 0 <= value < 2**31:
-        raise ValueError(f"{name} must be from 0 to 2**31 - 1, got {value}")
-    return value
-
-
-cdef str call_site():
-    """Where the caller stands: file, line and function, innermost first, four frames at most."""
-    frame, found = sys._getframe(), []
-    while frame is not None and len(found) < 4:
-        found.append(f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}")
-        frame = frame.f_back
-    return " < ".join(found)
 
 
 # --- what users see --------------------------------------------------------------------------------------------
@@ -172,7 +148,9 @@ cdef class BufferPool:
         if self.lost_count:
             self.tell_leaks()
         cdef PooledBuffer buffer = PooledBuffer.__new__(PooledBuffer)
-        cdef object site = call_site() if pc_drawn(self.leak_sampling) else None
+        global pc_draws
+        pc_draws += 1
+        cdef object site = call_site() if pc_number_drawn(pc_draws, self.leak_sampling) else None
         cdef pc_magazine *m = self.depot.magazine()  # the last step that may run Python code
         cdef bint fresh
         cdef pc_block *block = self.depot.obtain(m, size, &fresh)

@@ -16,6 +16,7 @@ cdef class Depot:
     cdef pc_magazine *known_magazine(self) noexcept
     cdef pc_magazine *magazine(self) except? NULL
     cdef void empty(self, pc_magazine *m) noexcept
+    cdef void turn_out(self, pc_magazine *m) noexcept
     cdef pc_block *obtain(self, pc_magazine *m, size_t size, bint *fresh) noexcept
     cdef pc_block *make(self, unsigned int kind, size_t size) noexcept
     cdef void lend(self, pc_magazine *m, pc_block *block, size_t size, bint fresh) noexcept

@@ -88,6 +88,23 @@ cdef class Depot:
         pc_lock_release(&self.mutex)
         self.drop(chain)
 
+    cdef void turn_out(self, pc_magazine *m) noexcept:
+        """Whose traffic never reaches the depot sees here whether it is time to give back what nobody needs: all
+        magazines are emptied for that, this one now and those of other threads when they come by.
+        """
+        cdef pc_block *chain = NULL
+        cdef pc_block *aged = NULL
+        cdef uint64_t now = pc_clock_ns() if self.age_ns else 0
+        pc_lock_acquire(&self.mutex)
+        if now and now >= self.next_age:
+            self.next_age = now + self.age_ns
+            pc_recall(&self.core)
+            chain = pc_depot_unload_all(&self.core, m)
+            aged = pc_depot_age(&self.core)
+        pc_lock_release(&self.mutex)
+        self.drop(chain)
+        self.drop(aged)
+
     cdef pc_block *obtain(self, pc_magazine *m, size_t size, bint *fresh) noexcept:
         """An idle block, or a new one (fresh), or NULL when memory ran out."""
         cdef unsigned int kind = pc_depot_class(&self.core, size)
@@ -137,6 +154,9 @@ cdef class Depot:
         if m != NULL:
             pc_block_returned(block, cleared, &m.tally)
             if pc_magazine_give(m, block):
+                m.gives += 1
+                if m.gives % 256 == 0:
+                    self.turn_out(m)
                 return
         pc_lock_acquire(&self.mutex)
         if m == NULL:

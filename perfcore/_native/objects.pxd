@@ -24,10 +24,14 @@ cdef class ObjectPool:
     cdef uint64_t epoch                 # moves on in a forked child: what is older belongs to the parent
     cdef uint64_t reused, made, released, refused, expired, discarded, waited, timeouts, leaked
     cdef Py_ssize_t queued
+    cdef PyObject *spares[2]            # released leases, owned: they refer to nothing, so the collector need not know
+    cdef int turn                       # which of them was kept last
     cdef list relics                    # the parent's idle objects, kept alive and untouched
     cdef dict sites
     cdef object __weakref__
 
+    cdef Lease blank(self)
+    cdef void spare(self, Lease lease) noexcept
     cdef int claim(self, Lease lease, Waiter waiter) noexcept
     cdef Lease acquire_slowly(self, Lease lease, int claimed, uint64_t limit)
     cdef bint settled(self, Lease lease, int claimed) except -1
@@ -49,6 +53,8 @@ cdef class Lease:
     cdef object value                   # None once released
     cdef uint64_t born, epoch
     cdef object site
+
+    cdef ObjectPool lender(self)
 
 
 cdef class Waiter:

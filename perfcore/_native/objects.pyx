@@ -11,13 +11,15 @@ import sys
 cimport cython
 from cpython.exc cimport PyErr_SetObject, PyErr_WriteUnraisable
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
-from cpython.ref cimport Py_DECREF, Py_INCREF, PyObject
-from libc.stdint cimport uint32_t, uint64_t
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF, PyObject
+from libc.stdint cimport uint64_t
 
-from perfcore._native.arguments cimport duration_ns, optional_callable
+from perfcore._native.arguments cimport count_of, duration_ns, optional_callable
 from perfcore._native.c.clock cimport PC_SECOND, pc_clock_ns
 from perfcore._native.gc cimport PyTypeObject, inquiry, traverseproc, visitproc
 from perfcore._native.lock cimport pc_lock_acquire, pc_lock_release
+from perfcore._native.sites cimport call_site, pc_number_drawn
+from perfcore._native.spares cimport pc_only_reference, pc_spares_kept
 
 from _thread import allocate_lock
 from types import GenericAlias
@@ -30,25 +32,6 @@ cdef enum:
     NOTHING  # wait
     AN_OBJECT
     ROOM  # to make one: it is counted already
-
-cdef extern from *:
-    """
-    /* Whether the golden ratio draws this number: one in n, and with no rhythm that a caller could have. */
-    static int pc_number_drawn(uint64_t number, uint32_t n)
-    {
-        return n != 0 && (uint64_t)(uint32_t)((uint32_t)number * 0x9e3779b9u) * n >> 32 == 0;
-    }
-    """
-    bint pc_number_drawn(uint64_t number, uint32_t n)
-
-
-cdef Py_ssize_t count_of(str name, object value, Py_ssize_t least) except -1:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    if not least <= value < 2**31:
-        raise ValueError(f"{name} must be from {least} to 2**31 - 1, got {value}")
-    return value
-
 
 cdef uint64_t wait_ns(object timeout) except? 0:
     """A timeout in ns, at least one: 0 is left to mean for ever."""
@@ -138,6 +121,8 @@ cdef class ObjectPool:
             self.idle_count -= 1
             Py_DECREF(<object>self.idle[self.idle_count].value)
         PyMem_RawFree(self.idle)
+        Py_XDECREF(self.spares[0])
+        Py_XDECREF(self.spares[1])
 
     # --- acquiring ---------------------------------------------------------------------------------------------
 
@@ -148,12 +133,11 @@ cdef class ObjectPool:
         validate raise is raised here.
         """
         cdef uint64_t limit = wait_ns(timeout) if timeout is not None else 0
-        cdef Lease lease = Lease.__new__(Lease)
+        cdef Lease lease = self.blank()
         cdef int claimed
         self.draws += 1
         if pc_number_drawn(self.draws, self.leak_sampling):
             lease.site = call_site()
-        lease.pool = self
         claimed = self.claim(lease, None)
         if claimed == AN_OBJECT and self.plain:
             return lease
@@ -161,14 +145,35 @@ cdef class ObjectPool:
 
     def try_acquire(self):
         """Return a lease as :meth:`acquire` does, or None when one would have to wait."""
-        cdef Lease lease = Lease.__new__(Lease)
-        lease.pool = self
+        cdef Lease lease = self.blank()
         while True:
             claimed = self.claim(lease, None)
             if claimed == NOTHING:
                 return None
             if self.settled(lease, claimed):
                 return lease
+
+    cdef inline Lease blank(self):
+        """A lease of nothing: one that was released, when by now nobody but the pool has it, else a new one."""
+        cdef int i = not pc_only_reference(self.spares[0])
+        cdef Lease lease
+        if pc_only_reference(self.spares[i]):
+            lease = <Lease>self.spares[i]
+            Py_DECREF(lease)  # moved
+            self.spares[i] = NULL
+        else:
+            lease = Lease.__new__(Lease)
+        lease.pool = self
+        return lease
+
+    cdef inline void spare(self, Lease lease) noexcept:
+        """Keep a released lease for :meth:`blank`: the last two, as a variable holds one while the other is made."""
+        if pc_spares_kept:
+            lease.pool, lease.site = None, None  # the pool lives: the caller has it
+            self.turn ^= 1
+            Py_INCREF(lease)
+            Py_XDECREF(self.spares[self.turn])
+            self.spares[self.turn] = <PyObject *>lease
 
     cdef inline int claim(self, Lease lease, Waiter waiter) noexcept:
         """Take an idle object, or else room to make one, or else queue the waiter if there is one."""
@@ -302,8 +307,7 @@ cdef class ObjectPool:
 
     def lease_of(self, Waiter waiter not None, /):
         """Return the lease of a waiter who was served; None when he was not, or when the object would not do."""
-        cdef Lease lease = Lease.__new__(Lease)
-        lease.pool = self
+        cdef Lease lease = self.blank()
         if self.redeem(waiter, lease) and self.settled(lease, waiter.grant):
             return lease
         return None
@@ -312,7 +316,7 @@ cdef class ObjectPool:
 
     def release(self, Lease lease not None, /):
         """Take an object back: :meth:`Lease.release` of a lease of this pool, ValueError for another's."""
-        if lease.pool is not self:
+        if lease.pool is not self and lease.value is not None:
             raise ValueError("the lease belongs to another pool")
         self.finish(lease, True)
 
@@ -330,6 +334,7 @@ cdef class ObjectPool:
             self.released += 1
             lease.value = None
             pc_lock_release(&self.mutex)
+            self.spare(lease)
             return 0
         value = lease.value
         lease.value = None  # `value` holds it: nothing dies here
@@ -525,19 +530,12 @@ cdef class ObjectPool:
         assert linked and counted and bounded and idle_only_if_nobody_waits
 
 
-cdef str call_site():
-    frame, found = sys._getframe(), []
-    while frame is not None and len(found) < 4:
-        found.append(f"{frame.f_code.co_filename}:{frame.f_lineno} in {frame.f_code.co_name}")
-        frame = frame.f_back
-    return " < ".join(found)
-
-
 @cython.final
 @cython.no_gc_clear  # a lease that dies must still know that it was out; its value or the pool break any cycle
 @cython.freelist(32)
 @cython.auto_pickle(False)
 @cython.binding(False)
+@cython.always_allow_keywords(False)  # a method without arguments is then one to the interpreter, too
 cdef class Lease:
     """An object of a pool, for as long as it is out: ``with pool.acquire() as object``, or ``.value`` and ``.release()``.
 
@@ -574,13 +572,19 @@ cdef class Lease:
         """Whether the lease was released."""
         return self.value is None
 
+    cdef inline ObjectPool lender(self):
+        """The pool, which a released lease no longer keeps alive."""
+        if self.value is None:
+            raise RuntimeError("the lease was released")
+        return self.pool
+
     def release(self):
         """Give the object back: reset it, and hand it to the next. Raises RuntimeError when that was done before."""
-        self.pool.finish(self, True)
+        self.lender().finish(self, True)
 
     def discard(self):
         """Give the object up instead: it is broken. Raises RuntimeError when the lease was released."""
-        self.pool.finish(self, False)
+        self.lender().finish(self, False)
 
     def __enter__(self):
         if self.value is None:
@@ -591,10 +595,10 @@ cdef class Lease:
         if self.value is None:
             return  # inside the block
         if kind is None:
-            self.pool.finish(self, True)
+            self.lender().finish(self, True)
             return
         try:
-            self.pool.finish(self, True)
+            self.lender().finish(self, True)
         except Exception as failure:  # would hide the one that is on its way
             report(failure)
 
@@ -646,7 +650,7 @@ cdef class Waiter:
             pool.vacate(self.epoch)
 
 
-# --- garbage collection: as at the end of cache.pyx -------------------------------------------------------------
+# --- garbage collection: as at the end of engine.pyx -------------------------------------------------------------
 
 cdef traverseproc generated_traverse
 cdef inquiry generated_clear

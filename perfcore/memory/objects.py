@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
+from perfcore._native.methods import adopt
 from perfcore._native.objects import Lease, Waiter
 from perfcore._native.objects import ObjectPool as NativePool
 
@@ -46,6 +47,9 @@ class ObjectPool(NativePool[T]):
         []
         """
         return Acquisition(self, timeout)
+
+
+adopt(ObjectPool, "acquire", "try_acquire", "release")
 
 
 class Acquisition(Generic[T]):

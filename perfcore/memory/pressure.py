@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from perfcore._log import logger
-from perfcore.cgroups import MEMBERSHIP, ROOT, group_directories, memory_limits
+from perfcore.cgroups import MEMBERSHIP, ROOT, ControlGroup, group_directories, memory_limits
 
 __all__ = ["MemoryWatch", "Pressure", "memory_limit", "memory_pressure"]
 
@@ -24,6 +24,9 @@ _PSI_FILES = ("memory.pressure",)
 class Pressure(NamedTuple):
     """Memory in use and allowed, in bytes; ``stalled`` is the share of the last ten seconds (0-100) in which
     some task of the control group, or of the machine, waited for memory, None where the kernel does not tell.
+
+    Where the limit is a control group's, all that the group uses counts, other processes and shared
+    memory too, but not the page cache that is given up first: that sum is what ends a container.
     """
 
     used: int
@@ -42,7 +45,15 @@ def memory_pressure() -> Pressure:
     >>> 0 < memory_pressure().share < 1
     True
     """
-    return Pressure(_used(), memory_limit(), _stalled(MEMBERSHIP, ROOT))
+    return _pressure(MEMBERSHIP, ROOT)
+
+
+def _pressure(membership: Path, root: Path) -> Pressure:
+    group, machine = ControlGroup(membership, root), _machine_memory()
+    used, limit = _used(), machine
+    if group.memory_limit is not None and group.memory_limit <= machine:
+        used, limit = max(used, group.memory_use() or 0), group.memory_limit
+    return Pressure(used, limit, _stalled(membership, root))
 
 
 class MemoryWatch:
@@ -81,8 +92,11 @@ def memory_limit() -> int:
     >>> memory_limit() > 0
     True
     """
-    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return min([machine, *memory_limits()])
+    return min([_machine_memory(), *memory_limits()])
+
+
+def _machine_memory() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _used() -> int:

@@ -287,6 +287,72 @@ def test_what_is_not_needed_for_a_while_is_given_back():
     assert pool.idle() == {KB: 1}
 
 
+def test_what_no_thread_needs_for_a_while_is_given_back_by_who_uses_the_pool():
+    pool = BufferPool(initial=10, trim_after=1e-9, _per_thread=True)
+    before = pool.stats().idle_bytes
+    for _ in range(4096):
+        pool.acquire(10).release()  # never beyond this thread's magazine
+    assert before > 800 * KB
+    assert pool.stats().idle_bytes <= 16 * KB  # a magazine of the class in use
+    assert set(pool.idle()) <= {KB}
+    pool._check()
+    patient = BufferPool(initial=10, trim_after=None, _per_thread=True)
+    for _ in range(4096):
+        patient.acquire(10).release()
+    assert patient.stats().idle_bytes == before
+
+
+def test_magazines_of_other_threads_are_emptied_when_they_come_by():
+    pool = BufferPool(initial=0, per_class=100, trim_after=1e-9, _per_thread=True)
+    filled, go = threading.Barrier(2), threading.Barrier(2)
+
+    def work():
+        held = [pool.acquire("64KB") for _ in range(16)]
+        for buffer in held:
+            buffer.release()
+        filled.wait()
+        go.wait()
+        pool.acquire(10).release()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    filled.wait()
+    for _ in range(512):
+        pool.acquire(10).release()
+    assert pool.stats().idle_bytes >= 16 * 64 * KB  # it has not come by
+    go.wait()
+    thread.join()
+    for _ in range(1024):
+        pool.acquire(10).release()
+    assert pool.stats().idle_bytes <= 32 * KB
+    pool._check()
+
+
+def test_magazines_keep_a_bounded_number_beside_what_the_pool_may():
+    count, each = 4, 16 * 4 * KB  # a magazine's blocks of the class
+    pool = BufferPool(initial=0, per_class=3, max_bytes="100KB", trim_after=None, _per_thread=True)
+    done, go = threading.Barrier(count + 1), threading.Barrier(count + 1)
+
+    def work():
+        held = [pool.acquire(4000) for _ in range(60)]
+        for buffer in held:
+            buffer.release()
+        done.wait()
+        go.wait()
+
+    threads = [threading.Thread(target=work) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    done.wait()
+    assert pool.stats().idle_bytes <= 100 * KB + count * each
+    assert pool.idle() == {4 * KB: 3}
+    go.wait()
+    for thread in threads:
+        thread.join()
+    assert pool.stats().idle_bytes == 12 * KB  # theirs came back, and there was no room
+    pool._check()
+
+
 @pytest.mark.parametrize("size", [0, -1, -(2**70), 0.5, None, "", "5 bananas", True, b"1", 2**63])
 def test_a_size_that_is_none_is_refused(pool, size):
     with pytest.raises((ValueError, TypeError, OverflowError)):

@@ -610,3 +610,44 @@ class PoolMachine(RuleBasedStateMachine):
 def test_a_pool_behaves_as_the_model():
     PoolMachine.TestCase.settings = settings(max_examples=effort(60), stateful_step_count=40, deadline=None)
     PoolMachine.TestCase("runTest").runTest()
+
+
+def test_a_released_lease_that_somebody_still_has_is_not_lent_again():
+    pool = ObjectPool(list, max=10)
+    kept = []
+    for _ in range(20):
+        lease = pool.acquire()
+        assert all(lease is not old for old in kept)
+        lease.release()
+        kept.append(lease)
+    out = [pool.acquire() for _ in range(10)]
+    assert all(old.released for old in kept)
+    for old in kept:
+        for call in (old.release, old.discard, old.__enter__, lambda old=old: pool.release(old)):
+            with pytest.raises(RuntimeError, match="was released"):
+                call()
+    assert len({id(lease.value) for lease in out}) == 10
+    pool._check()
+
+
+def test_a_lease_may_be_the_last_that_knows_its_pool():
+    class Thing:
+        pass
+
+    things = []
+
+    def make():
+        thing = Thing()
+        things.append(weakref.ref(thing))
+        return thing
+
+    for end in ("release", "discard", "__exit__", "die"):
+        lease = ObjectPool(make).acquire()
+        if end == "__exit__":
+            with lease:
+                pass
+        elif end != "die":
+            getattr(lease, end)()
+        del lease
+    gc.collect()
+    assert [ref() for ref in things] == [None] * 4

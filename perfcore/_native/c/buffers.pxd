@@ -39,13 +39,13 @@ cdef extern from "buffers.h" nogil:
         uint32_t per_class
         size_t largest
         bint closed
-        uint32_t recalls
+        uint32_t recalls, gives
         pc_tally tally
 
     ctypedef struct pc_magazine:
         uint64_t idle_bytes
         uint32_t counts[4]
-        uint32_t recalls
+        uint32_t recalls, gives
         pc_tally tally
 
     size_t pc_class_size(unsigned int class_)

@@ -1,0 +1,5 @@
+from typing import Any
+
+__all__ = ["adopt"]
+
+def adopt(subclass: type[Any], *names: str) -> None: ...
