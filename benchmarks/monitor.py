@@ -114,6 +114,20 @@ def alerts() -> Iterator[str]:
     alerting, metrics = PerformanceAlerting(rules), {f"m{n}": 50.0 for n in range(1000)}
     took = best(check=lambda: alerting.check_alerts(metrics))["check"]
     yield row("1 000 alert rules each second", 100 * took, 2, "% of a core")
+    yield from storm(alerting)
+
+
+def storm(alerting: PerformanceAlerting) -> Iterator[str]:
+    """All thousand rules fire and end, again and again, with a handler: what 100 000 alerts take."""
+    alerting.add_handler(lambda alert: None)
+    high, low = ({f"m{n}": level for n in range(1000)} for level in (95.0, 10.0))
+
+    def flap() -> None:
+        alerting.check_alerts(high)
+        alerting.check_alerts(low)
+
+    yield row("a storm of 100 000 alerts each second", 100 * 50 * best(flap=flap)["flap"], 100, "% of a core")
+    alerting.close()
 
 
 def scrape() -> Iterator[str]:

@@ -15,6 +15,8 @@ from perfcore._native.watching import WATCHERS
 
 __all__ = ["note", "note_lookups", "unwatch", "watch", "watched"]
 
+#: Operations that one watcher tells apart: names are made of whatever callers make them of.
+_MOST = 1000
 _OBSERVERS: ContextVar[tuple[Tally[str], ...]] = ContextVar("perfcore_observers", default=())
 
 
@@ -22,7 +24,8 @@ def note(operation: str, amount: int = 1, /) -> None:
     """Count an operation (``"cache.hit"``, ``"io.read_bytes"``) for all that watch this context."""
     if amount and WATCHERS.number:
         for tally in _OBSERVERS.get():
-            tally[operation] += amount
+            if operation in tally or len(tally) < _MOST:
+                tally[operation] += amount
 
 
 def note_lookups(cache: str, hits: int, misses: int, /) -> None:

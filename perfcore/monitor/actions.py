@@ -71,7 +71,8 @@ class Actions:
         self._dry_run, self._settle, self._clock = dry_run, settle, clock
         self._named: dict[str, _Named] = {}
         self._undo: dict[tuple[str, str], Callable[[], Any]] = {}
-        self._watched: list[tuple[float, str, Alert, float | None]] = []
+        self._begun: set[tuple[str, str]] = set()
+        self._watched: dict[tuple[str, str], tuple[float, Alert, float | None]] = {}
         self._records: deque[ActionRecord] = deque(maxlen=_KEPT)
         self.add("trigger_gc", _trigger_gc)
 
@@ -105,7 +106,8 @@ class Actions:
             self._record(name, alert, "dry-run", before)
         else:
             named.last = now
-            self._watched.append((now + self._settle, name, alert, before))
+            self._begun.add((name, alert.rule))
+            self._watched.setdefault((name, alert.rule), (now + self._settle, alert, before))
             named.lane.put(lambda: self._run(name, named, alert, before))
 
     def _run(self, name: str, named: _Named, alert: Alert, before: float | None) -> None:
@@ -120,7 +122,8 @@ class Actions:
 
     def _finish(self, name: str, alert: Alert) -> None:
         named = self._named.get(name)
-        if named is not None:
+        if named is not None and (name, alert.rule) in self._begun:
+            self._begun.discard((name, alert.rule))
             named.lane.put(lambda: self._undone(name, alert))
 
     def _undone(self, name: str, alert: Alert) -> None:
@@ -140,9 +143,9 @@ class Actions:
         ``falls`` says of a rule whether it is about a metric that is too low.
         """
         now = self._clock()
-        due = [watched for watched in self._watched if watched[0] <= now]
-        self._watched = [watched for watched in self._watched if watched[0] > now]
-        for _, name, alert, before in due:
+        due = [pair for pair, watched in self._watched.items() if watched[0] <= now]
+        for pair in due:
+            name, (_, alert, before) = pair[0], self._watched.pop(pair)
             metric = next(iter(alert.metrics), None)
             after = None if metric is None else value_of(metric)
             helped = not firing(alert.rule) or (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from itertools import count
 from pathlib import Path
 from threading import RLock
 from time import monotonic, time
@@ -95,10 +96,10 @@ class PerformanceAlerting:
         clock: Callable[[], float] = monotonic,
     ) -> None:
         self._clock = clock
-        self._lock = RLock()
         self._watches: dict[str, _Watch] = {}
         self._phases: dict[str, Phase] = {}
         self._ids: dict[str, str] = {}
+        self._forked()
         self._history: deque[Alert] = deque(maxlen=_HISTORY)
         self._lanes: dict[str, Lane] = {}
         self._actions = Actions(clock=clock) if actions is None else actions
@@ -111,6 +112,11 @@ class PerformanceAlerting:
         for handler in handlers:
             self.add_handler(handler)
         _alertings.add(self)
+
+    def _forked(self) -> None:
+        """Take a lock that no thread of the parent holds, and give numbers that it does not give."""
+        self._lock = RLock()
+        self._origin, self._numbers = uuid4().hex[:24], count()
 
     # -- rules --
 
@@ -134,19 +140,22 @@ class PerformanceAlerting:
                 else _Watch(rule, condition_of(rule, self.is_firing))
                 for name, rule in _plain_first(fresh)
             }
+            self._ids = {name: held for name, held in self._ids.items() if name in fresh}
             known = self._phases | self._saved
             self._phases = {name: known.get(name, Phase()) for name in fresh}
             self._saved = {}
 
     def add_rule(self, rule: Rule) -> None:
         """Add a rule, or replace the one of its name."""
-        self.replace_rules([*(held for held in self.rules() if held.name != rule.name), rule])
+        with self._lock:
+            self.replace_rules([*(held for held in self.rules() if held.name != rule.name), rule])
 
     def remove_rule(self, name: str) -> None:
         """Remove a rule; KeyError when there is none of that name."""
-        if name not in self._watches:
-            raise KeyError(name)
-        self.replace_rules([held for held in self.rules() if held.name != name])
+        with self._lock:
+            if name not in self._watches:
+                raise KeyError(name)
+            self.replace_rules([held for held in self.rules() if held.name != name])
 
     def rules(self) -> list[Rule]:
         """Return the rules."""
@@ -167,8 +176,8 @@ class PerformanceAlerting:
             self._actions.look_again(
                 lambda metric: value_at(metrics, metric), self.is_firing, self._is_about_falling
             )
-            for alert in told:
-                self._tell(alert)
+            if told:
+                self._tell(told)
         if told and self._state_file is not None:
             self._saver.put((self.phases(), now, wall))
         return told
@@ -195,7 +204,7 @@ class PerformanceAlerting:
 
     def _alert(self, rule: Rule, transition: Transition, value: float | None) -> Alert:
         if transition == "firing" or rule.name not in self._ids:
-            self._ids[rule.name] = uuid4().hex
+            self._ids[rule.name] = f"{self._origin}{next(self._numbers):08x}"
         metric = getattr(rule, "metric", "")
         alert = Alert(
             id=self._ids[rule.name],
@@ -211,10 +220,12 @@ class PerformanceAlerting:
         self._history.append(alert)
         return alert
 
-    def _tell(self, alert: Alert) -> None:
+    def _tell(self, told: list[Alert]) -> None:
         for lane in self._lanes.values():
-            lane.put(alert)
-        self._actions.on_alert(alert)
+            lane.put(*told)  # at once: in a storm most are dropped, and each would wake the thread
+        for alert in told:
+            if alert.suggested_actions:
+                self._actions.on_alert(alert)
 
     def _save(self, job: tuple[dict[str, Phase], float, float]) -> None:
         if self._state_file is not None:
@@ -266,7 +277,7 @@ _alertings: WeakSet[PerformanceAlerting] = WeakSet()
 
 def _forked() -> None:
     for alerting in _alertings:
-        alerting._lock = RLock()  # a thread that is not there in the child may have held it
+        alerting._forked()
 
 
 os.register_at_fork(after_in_child=_forked)

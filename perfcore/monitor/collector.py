@@ -86,7 +86,7 @@ class _Watched:
 
     def _failed(self, error: Exception) -> None:
         self.failures += 1
-        if type(error) not in self._complained:
+        if type(error) not in self._complained and len(self._complained) < 100:
             self._complained.add(type(error))
             log.warning("measuring %s failed (said once)", self.place, exc_info=error)
 
@@ -225,7 +225,7 @@ class MetricsCollector:
             try:
                 call(self.get_metrics())
             except Exception as error:
-                if type(error) not in complained:
+                if type(error) not in complained and len(complained) < 100:
                     complained.add(type(error))
                     log.warning("looking at the metrics failed (said once)", exc_info=error)
 

@@ -20,6 +20,8 @@ from weakref import WeakSet
 __all__ = ["Lane", "LaneStats"]
 
 _log = logging.getLogger("perfcore.monitor")
+#: Kinds of errors that are told apart; there is no end to classes made on the way.
+_KINDS = 100
 
 
 class LaneStats(NamedTuple):
@@ -48,23 +50,22 @@ class Lane:
 
     def _forked(self) -> None:
         """Begin anew: the thread, the jobs and perhaps a lock that it held are the parent's."""
-        self._jobs: deque[Any] = deque()
+        self._jobs: deque[Any] = deque(maxlen=self._room)
         self._changed = Condition()
         self._thread: Thread | None = None
         self._done = self._failed = self._dropped = 0
         self._began: float | None = None
         self._complained: set[str] = set()
 
-    def put(self, job: Any) -> None:
-        """Take a job; never waits."""
+    def put(self, *jobs: Any) -> None:
+        """Take jobs; never waits. Of more than there is room for the last ones are kept."""
         with self._changed:
             if self._closed:
-                self._dropped += 1
+                self._dropped += len(jobs)
                 return
-            if len(self._jobs) >= self._room:
-                self._jobs.popleft()
-                self._dropped += 1
-            self._jobs.append(job)
+            before = len(self._jobs) + len(jobs)
+            self._jobs.extend(jobs)
+            self._dropped += before - len(self._jobs)
             self._changed.notify_all()
             if self._thread is None:
                 self._thread = Thread(target=self._run, name=f"perfcore-{self._name}", daemon=True)
@@ -116,7 +117,7 @@ class Lane:
 
     def _complain(self, error: Exception) -> None:
         kind = type(error).__name__
-        if kind not in self._complained:
+        if kind not in self._complained and len(self._complained) < _KINDS:
             self._complained.add(kind)
             _log.warning("%s failed: %s (said once)", self._name, kind, exc_info=error)
 

@@ -59,6 +59,6 @@ class GuardedTracer:
                 self._failed(error)
 
     def _failed(self, error: Exception) -> None:
-        if type(error) not in self._complained:
+        if type(error) not in self._complained and len(self._complained) < 100:
             self._complained.add(type(error))
             log.warning("tracing a call failed (said once)", exc_info=error)

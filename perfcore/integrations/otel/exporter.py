@@ -95,7 +95,7 @@ class OpenTelemetryExporter(sdk.MetricExporter):
             try:
                 found[source] = source()
             except Exception as error:
-                if type(error) not in self._complained:
+                if type(error) not in self._complained and len(self._complained) < 100:
                     self._complained.add(type(error))
                     log.warning("a source of metrics failed (said once)", exc_info=error)
         return found
