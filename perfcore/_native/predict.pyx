@@ -57,8 +57,8 @@ cdef class Predictor:
 
     Learns from the order in which keys are asked for which of them come next, for a cache of ``size`` entries.
 
-    ``remember`` keys (None: 16 for each entry, from 4096 to 2**20) and twice as many visits are remembered, in about
-    70 bytes a key that are taken at once. ``cache`` is asked whether it holds a key when the caller does not say. A
+    ``remember`` keys (None: 16 for each entry, from 4096 to 2**20) and four times as many visits are remembered, in about
+    100 bytes a key that are taken at once. ``cache`` is asked whether it holds a key when the caller does not say. A
     prediction's confidence is above ``threshold``.
 
     >>> predictor = Predictor(100)
@@ -84,7 +84,7 @@ cdef class Predictor:
             raise ValueError(f"threshold must be between 0 and 1, got {threshold!r}")
         memcpy(secret, <const char *>chance, 16)
         secret[1] |= 1
-        check(pc_predict_init(&self.core, &alloc, entries, rows, rows * 2, streams, threshold, secret))
+        check(pc_predict_init(&self.core, &alloc, entries, rows, rows * 4, streams, threshold, secret))
         self.keys = [None] * (rows + 1)
         self.cache = cache
 

@@ -11,16 +11,20 @@ if TYPE_CHECKING:
     from perfcore.cache.functions.methods import cached_method
     from perfcore.cache.functions.typed import CachedFunction
     from perfcore.cache.manager import CacheManager
+    from perfcore.cache.predictive import AccessContext, Prediction, PredictiveCaching
     from perfcore.cache.remote import RemoteCache
     from perfcore.types import CacheInfo
 
 __all__ = [
+    "AccessContext",
     "Cache",
     "CacheInfo",
     "CacheManager",
     "CacheStats",
     "CachedFunction",
     "DiskCache",
+    "Prediction",
+    "PredictiveCaching",
     "RemoteCache",
     "cached",
     "cached_method",
@@ -37,6 +41,7 @@ __getattr__, __dir__ = lazy(
         "perfcore.cache.functions.methods": ["cached_method"],
         "perfcore.cache.functions.typed": ["CachedFunction"],
         "perfcore.cache.manager": ["CacheManager"],
+        "perfcore.cache.predictive": ["AccessContext", "Prediction", "PredictiveCaching"],
         "perfcore.cache.remote": ["RemoteCache"],
         "perfcore.types": ["CacheInfo"],
     },
