@@ -9,7 +9,7 @@ counted here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from perfcore.cache.moves import Moves
 from perfcore.cache.tiers import Moments, Tier
@@ -20,6 +20,8 @@ Mark: TypeAlias = tuple[bytes, int]
 
 #: Names whose moments are remembered between news.
 _REMEMBERED = 1 << 16
+#: How often the tier is asked again because something has moved meanwhile.
+_LOOKS = 3
 
 
 class Marks:
@@ -33,6 +35,8 @@ class Marks:
         self._own: dict[bytes, int] = {}
         self._present = 0
         self._alone = self._forgetful = False
+        #: How often something had moved, for looks that are under way.
+        self._forgotten = 0
         #: The tier has stamps instead of moments: equal or not, and a missing one has moved.
         self.exact = bool(getattr(tier, "exact", False))
 
@@ -47,7 +51,7 @@ class Marks:
         return self._present
 
     def _beginning_exactly(self, names: list[bytes]) -> Moves[None]:
-        stamps = yield (self._tier, "begin", (names,))
+        stamps, _ = yield from self._asking("begin", names)
         for name, line in zip(names, stamps, strict=True):
             if line is None:
                 self._lines.pop(name, None)
@@ -78,6 +82,7 @@ class Marks:
 
     def shifted(self, names: Iterable[bytes]) -> bool:
         """Note that the tier is about to move ``names``; say whether something here may depend on them."""
+        self._forgotten += 1
         known = [name for name in names if name in self._lines]
         for name in known:
             del self._lines[name]
@@ -124,17 +129,31 @@ class Marks:
     def forget(self) -> None:
         """Others have moved something: ask again."""
         self._lines.clear()
+        self._forgotten += 1
         self._forgetful = False
 
     def _looking(self, names: Sequence[bytes]) -> Moves[list[int | None]]:
         unknown = [name for name in names if name not in self._lines] if self._tier is not None else []
         if unknown and self._tier is not None:
-            found = yield (self._tier, "moments", (unknown,))
+            found, kept = yield from self._asking("moments", unknown)
             self._alone = found is None
             if found is None:  # without the tier memory goes on alone
                 return [self._lines.get(name) for name in names]
             self._note(unknown, found)
+            if not kept:  # something moves all the time: this is for this once
+                lines = [self._lines.get(name) for name in names]
+                self.forget()
+                return lines
         return [self._lines.get(name) for name in names]
+
+    def _asking(self, verb: str, names: list[bytes]) -> Moves[tuple[Any, bool]]:
+        """Ask the tier until nothing has moved meanwhile, for what was read before that is of no use."""
+        for _ in range(_LOOKS):
+            forgotten = self._forgotten
+            found = yield (self._tier, verb, (names,))
+            if forgotten == self._forgotten:
+                return found, True
+        return found, False
 
     def _note(self, names: Sequence[bytes], found: Moments) -> None:
         if len(self._lines) > _REMEMBERED:

@@ -80,6 +80,7 @@ def survive(name, cache, strike, heal, *, serving_meanwhile=False):
     """Run a load through a fault and its end, and hold it to the promises."""
     load = Load(cache)
     with load.running():
+        wait_until(lambda: load.hits["before"], "the load being under way")
         time.sleep(0.3)
         disturbance = noise()
         strike()

@@ -195,19 +195,27 @@ class RemoteTier(Operations):
 
     def moments(self, names: list[bytes]) -> Moments | None:
         """Return the stamps of ``names``, None where there is none; None when one of them cannot be had."""
-        return self._moments(names, self._run(self._looking(names)))
+        unmoved = self._unmoved(names)  # before the look: afterwards they may just have moved
+        return self._moments(names, self._run(self._looking(names)), unmoved)
 
     async def amoments(self, names: list[bytes]) -> Moments | None:
         """:meth:`moments` on an event loop."""
-        return self._moments(names, await self._arun(self._looking(names)))
+        unmoved = self._unmoved(names)
+        return self._moments(names, await self._arun(self._looking(names)), unmoved)
 
-    def _moments(self, names: list[bytes], found: Moments | None) -> Moments | None:
-        """``found``, but names of keys that are still to be written have moved for this process."""
+    def _unmoved(self, names: list[bytes]) -> set[bytes]:
         behind = self.behind
-        if found is None or behind is None or not behind.unmoved(names):
+        if behind is None or not behind.unmoved(names):
+            return set()
+        return {name for name in names if behind.unmoved([name])}
+
+    def _moments(self, names: list[bytes], found: Moments | None, unmoved: set[bytes]) -> Moments | None:
+        """``found``, but names of keys that are still to be written have moved for this process."""
+        unmoved |= self._unmoved(names)
+        if found is None or not unmoved:
             return found
         pairs = zip(names, found.lines, strict=True)
-        return found._replace(lines=[None if behind.unmoved([name]) else line for name, line in pairs])
+        return found._replace(lines=[None if name in unmoved else line for name, line in pairs])
 
     def remember(self, names: list[bytes], moment: int) -> bool:
         """Do nothing: :meth:`begin` has made the stamps."""
