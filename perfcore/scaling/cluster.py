@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from perfcore._log import logger
 from perfcore.errors import MissingExtraError
+from perfcore.scaling import private
 from perfcore.scaling.backend import Backend, ClusterNode
 from perfcore.scaling.checks import nodes as checked
 from perfcore.scaling.connection import distributed
+from perfcore.scaling.drain import tidy
 from perfcore.scaling.errors import CapacityError
 from perfcore.scaling.tasks import ClusterTask
 
@@ -28,6 +30,7 @@ __all__ = [
     "allow",
     "end",
     "grow",
+    "is_given",
     "node",
     "overlay",
     "run_here",
@@ -59,7 +62,21 @@ def start_ssh(hosts: list[str], options: Mapping[str, Any]) -> Any:
         raise ValueError(f"Expected a host for the scheduler and one for workers, got {hosts!r} - at `hosts`")
     if find_spec("asyncssh") is None:
         raise MissingExtraError("asyncssh", "ssh")
-    return distributed().SSHCluster(hosts, **options)
+    spec_cluster = distributed().SpecCluster
+    from distributed.deploy.ssh import Scheduler, Worker
+
+    common = {"connect_options": options.get("connect_options", {})}
+    common["remote_python"] = options.get("remote_python")
+    own = options.get("worker_options", {})
+    # as SSHCluster does, and workers are called on the scheduler what they are called in the cluster
+    names = [f"{host}-{n}" for n, host in enumerate(hosts[1:])]
+    workers = {
+        name: {"cls": Worker, "options": {"address": host, "kwargs": {**own, "name": name}, **common}}
+        for name, host in zip(names, hosts[1:], strict=True)
+    }
+    kwargs = options.get("scheduler_options", {})
+    scheduler = {"cls": Scheduler, "options": {"address": hosts[0], "kwargs": kwargs, **common}}
+    return spec_cluster(workers, scheduler, name="perfcore-ssh")
 
 
 def end(closable: Any, timeout: float) -> None:
@@ -110,7 +127,12 @@ async def addresses(client: Any, names: Iterable[str]) -> dict[str, Any]:
     return dict(known[name] for name in names)
 
 
-def allow(target: int, limit: int | None, cluster: Any, where: str) -> None:
+def is_given(cluster: Any) -> bool:
+    """Say whether a cluster consists of the machines that it was given, as one over SSH: it has no others."""
+    return hasattr(cluster, "worker_spec") and not getattr(cluster, "new_spec", None)
+
+
+def allow(target: int, limit: int | None, cluster: Any, where: str, spare: Mapping[Any, Any]) -> None:
     """Raise CapacityError where so many nodes are not to be had."""
     if limit is not None and target > limit:
         raise CapacityError(f"{target} nodes were asked for, there may be {limit}")
@@ -119,11 +141,24 @@ def allow(target: int, limit: int | None, cluster: Any, where: str) -> None:
             f"{target} nodes were asked for, and nodes for {where} are not started from here: "
             "give DaskBackend the cluster object instead of its address, or start workers there"
         )
+    if is_given(cluster) and target > (most := len(cluster.worker_spec) + len(spare)):
+        raise CapacityError(f"{target} nodes were asked for, the cluster was given {most}")
 
 
-async def grow(client: Any, cluster: Any, target: int, timeout: float) -> None:
-    """Ask for workers and wait for them; what has not come after ``timeout`` seconds is called off."""
-    done = cluster.scale(target)
+async def grow(client: Any, cluster: Any, target: int, timeout: float, spare: dict[Any, Any]) -> None:
+    """Ask for workers and wait for them; what has not come after ``timeout`` seconds is called off.
+
+    A cluster of given machines gets back those that were taken off it, from ``spare``.
+    """
+    if is_given(cluster):
+        await tidy(cluster)
+        while spare and len(cluster.worker_spec) < target:
+            name = next(iter(spare))
+            cluster.worker_spec[name] = spare.pop(name)
+        done: Any = cluster
+    else:
+        private.pass_over_names(cluster)
+        done = cluster.scale(target)
     if isawaitable(done):
         await done
     deadline = time.monotonic() + timeout

@@ -67,6 +67,7 @@ class DaskBackend:
         self._lock = Lock()
         self._closed = ""
         self._seen_slots = 1
+        self._spare: dict[Any, Any] = {}  # machines that were given and are not used now
         self._tasks = Tasks(self._lose)
         self.rerun = self.local_runs = self.moved = 0
         self._owned: Any = None
@@ -100,7 +101,11 @@ class DaskBackend:
 
     @classmethod
     def ssh(cls, hosts: list[str], *, options: dict[str, Any] | None = None, **own: Any) -> Self:
-        """Start a scheduler on the first host and a worker on each other one, over SSH (extra ``ssh``)."""
+        """Start a scheduler on the first host and a worker on each other one, over SSH (extra ``ssh``).
+
+        ``options`` may have the ``connect_options``, ``worker_options``, ``scheduler_options`` and
+        ``remote_python`` of Dask's ``SSHCluster``. There are no more nodes than hosts.
+        """
         started = cluster.start_ssh(hosts, options or {})
         try:
             backend = cls(started, **own)
@@ -179,10 +184,9 @@ class DaskBackend:
         Raises CapacityError when there may not be so many, the cluster has no way to start some, or they are
         not there after ``timeout`` seconds; what has not come by then is called off.
         """
-        limit = self.max_nodes
-        cluster.allow(target, limit, self._cluster, self.where)
+        cluster.allow(target, self.max_nodes, self._cluster, self.where, self._spare)
         self._ask(
-            cluster.grow, self._client, self._cluster, target, timeout, patience=timeout + self._timeout
+            *(cluster.grow, self._client, self._cluster, target, timeout, self._spare), patience=2 * timeout
         )
 
     def remove_nodes(self, names: Iterable[str], timeout: float, force: bool = False) -> None:
@@ -195,7 +199,10 @@ class DaskBackend:
 
         found = self._ask(cluster.addresses, self._client, list(names))
         patience = timeout + self._timeout
+        given = getattr(self._cluster, "worker_spec", {}) if cluster.is_given(self._cluster) else {}
+        spare = {name: given[name] for name in found.values() if name in given}
         self._ask(drain, self._client, self._cluster, found, timeout, force=force, patience=patience)
+        self._spare |= spare
 
     def redistribute(self, above: float, below: float) -> int:
         """Ask busy workers to give waiting tasks to idle ones; returns how many were asked for."""

@@ -22,13 +22,13 @@ from perfcore._log import logger
 from perfcore.scaling import private
 from perfcore.scaling.errors import DrainError
 
-__all__ = ["drain"]
+__all__ = ["drain", "tidy"]
 
 log = logger("scaling")
 
 #: seconds between two looks at a worker that is ending its tasks
 _POLL = 0.05
-#: seconds for which a worker that was told to close may still be listed
+#: seconds for which a worker that was told to close may still be listed, and its nanny be there
 _VANISH = 10.0
 
 _numbers = count()
@@ -55,11 +55,44 @@ async def drain(
     except BaseException:
         await _resume(client, addresses)
         raise
-    await _vanish(client, cluster, workers)
+    await _vanish(client, addresses)
     if cluster is not None:
-        done = cluster.scale_down([workers[address] for address in addresses])
-        if isawaitable(done):
-            await done
+        await _take_off(cluster, list(workers.values()))
+
+
+async def _take_off(cluster: Any, names: list[Any]) -> None:
+    """Let a cluster forget workers, or it starts them again; their nannies end while we go on."""
+    spec = getattr(cluster, "worker_spec", {})
+    if all(name in spec for name in names):
+        for name in names:
+            del spec[name]
+        _tidying.add(task := asyncio.ensure_future(tidy(cluster)))
+        task.add_done_callback(_tidying.discard)
+        return
+    done = cluster.scale_down(names)
+    if isawaitable(done):
+        await done
+
+
+#: a task that nobody refers to may be collected
+_tidying: set[asyncio.Future[None]] = set()
+
+
+async def tidy(cluster: Any) -> None:
+    """Wait until the nannies of workers that left have ended, and let the cluster drop them.
+
+    A cluster that drops them sooner ends them itself, of which they complain in the log.
+    """
+    from distributed import Nanny
+
+    deadline = time.monotonic() + _VANISH
+    while left := [w for name, w in cluster.workers.items() if name not in cluster.worker_spec]:
+        if not any(isinstance(w, Nanny) and w.status.name not in ("closed", "failed") for w in left):
+            break
+        if time.monotonic() >= deadline:
+            break
+        await asyncio.sleep(_POLL)
+    await cluster
 
 
 async def _emptied(client: Any, address: str, deadline: float) -> bool:
@@ -90,20 +123,11 @@ async def _listed(client: Any) -> dict[str, Any]:
     return workers
 
 
-async def _vanish(client: Any, cluster: Any, workers: dict[str, Any]) -> None:
-    """Wait until workers, and the nannies that watch over them, are gone: ending these meanwhile makes them
-    complain.
-    """
+async def _vanish(client: Any, addresses: list[str]) -> None:
+    """Wait until the scheduler has forgotten workers."""
     deadline = time.monotonic() + _VANISH
-    nannies = [getattr(cluster, "workers", {}).get(name) for name in workers.values()]
-    while time.monotonic() < deadline:
-        if not (await _listed(client)).keys() & workers.keys() and all(map(_closed, nannies)):
-            return
+    while time.monotonic() < deadline and (await _listed(client)).keys() & set(addresses):
         await asyncio.sleep(_POLL)
-
-
-def _closed(nanny: Any) -> bool:
-    return getattr(getattr(nanny, "status", None), "name", "closed") in ("closed", "failed")
 
 
 async def _resume(client: Any, addresses: list[str]) -> None:

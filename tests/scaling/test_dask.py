@@ -242,11 +242,19 @@ def test_a_task_that_kills_one_node_after_another_is_given_up(backend):
 
 def test_new_nodes_get_their_share_of_what_waits(backend, scaler, tmp_path):
     scaler.scale_in(1)
-    tasks = [backend.submit(where_am_i, 0.1) for _ in range(40)]
+    gate = tmp_path / "gate"
+    tasks = [backend.submit(behind, gate, 0.05) for _ in range(40)]
     scaler.scale_out(3)
+    gate.touch()
     homes = [task.result(PATIENCE) for task in tasks]
     counts = sorted(homes.count(home) for home in set(homes))
     assert len(counts) == 3 and counts[0] >= 3
+
+
+def behind(gate, seconds):
+    while not gate.exists():
+        time.sleep(0.01)
+    return where_am_i(seconds)
 
 
 def test_waiting_tasks_move_from_busy_nodes_to_idle_ones_and_run_once(backend, scaler, tmp_path):
