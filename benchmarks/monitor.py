@@ -2,8 +2,8 @@
 
 Collectors, all on, in percent of one core, and what they add to a process that has numpy; a call that the
 profiler lets pass, in empty calls; a sampled call, in what cProfile adds to a function that makes 1 000
-calls; 1 000 alert rules a second; a scrape of 10 000 series, beside prometheus_client. Interleaved rounds,
-the best of each; the bars are those of the design.
+calls; 1 000 alert rules a second; a scrape of 10 000 series, beside prometheus_client; a server's looks
+at a manager, and its answers. Interleaved rounds, the best of each; the bars are those of the design.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from http.client import HTTPConnection
 
 from perfcore.monitor import MetricsCollector, PerformanceAlerting, PerformanceProfiler, ThresholdRule
 
@@ -150,8 +151,31 @@ def scrape() -> Iterator[str]:
     yield f"{'':58} {took['ours'] * 1e3:8.2f} ms, {took['theirs'] * 1e3:.2f} ms"
 
 
+def serving() -> Iterator[str]:
+    from perfcore import PerformanceManager
+    from perfcore.monitor.serve.watch import Watch
+    from perfcore.serving import sources
+
+    settings = {"caching": {"max_memory": "8MB"}, "monitoring": {"enabled": True, "enable_alerts": True}}
+    with PerformanceManager(settings) as manager:
+        manager.cache.get_or_set("a", lambda: 1)
+        watch = Watch(sources(manager), interval=2.0, span=900.0)
+        look = best(look=watch.look)["look"]
+        server = manager.serve(port=0, interval=2.0)
+        client = HTTPConnection(server.host, server.port)
+
+        def ask() -> None:
+            client.request("GET", "/live.json")
+            client.getresponse().read()
+
+        took = best(ask=ask)["ask"]
+        client.close()
+    yield row("a server's looks at a manager, each 2 s", 100 * look / 2, 0.1, "% of a core")
+    yield f"{'':58} {look * 1e3:8.2f} ms a look; {took * 1e3:.2f} ms an answer, its client included"
+
+
 def main() -> None:
-    for part in (collectors, profiler, alerts, scrape):
+    for part in (collectors, profiler, alerts, scrape, serving):
         for line in part():
             print(line)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from perfcore.monitor.serve import PartState
     from perfcore.status import ManagerStatus
 
-__all__ = ["Serving"]
+__all__ = ["Serving", "sources"]
 
 _TIERS = ("memory", "disk", "distributed")
 
@@ -62,7 +62,7 @@ class Serving(Assembly):
 
         self.start()
         server = MetricsServer(
-            _sources(self), port=port, host=host, token=token, hosts=hosts, interval=interval, history=history
+            sources(self), port=port, host=host, token=token, hosts=hosts, interval=interval, history=history
         )
         self._servers = (*(one for one in self._servers if one.running), server)
         return server
@@ -74,7 +74,7 @@ class Serving(Assembly):
         return await to_thread(self.serve, *args, **options)
 
 
-def _sources(manager: Serving) -> Sources:
+def sources(manager: Serving) -> Sources:
     """Return what a server looks at: what is built, when it looks; it builds nothing."""
     from perfcore.monitor import Sources
 

@@ -33,6 +33,7 @@ def test_the_source_archive_installs_outside_git(tmp_path):
     )
     assert (target / "perfcore" / "py.typed").exists()
     assert (target / "perfcore" / "_native" / "cache.pyi").exists()
+    assert (target / "perfcore" / "monitor" / "serve" / "assets" / "page.html").exists()
     code = (
         "import perfcore, perfcore._native.build as b; from perfcore import Cache\n"
         "c = Cache(2); c['a'] = 1; print(perfcore.__file__, b.build_info()['optimized'], c['a'])"

@@ -27,6 +27,8 @@ expect.set_options(timeout=20_000)
 
 @pytest.fixture(scope="module")
 def browser():
+    if not Path(CHROMIUM).exists():
+        pytest.fail("Chromium is missing: tools/debian-packages installs it (make browser)")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
@@ -491,7 +493,9 @@ def test_names_are_text_whatever_they_are(visit):
         expect(page.locator("#calls").get_by_role("rowheader", name=f"calls{{{evil}}}")).to_be_visible()
         expect(hits(page).locator(".legend")).to_contain_text(evil)
         assert page.locator("img").count() == 0 and page.locator("script").count() == 1
-    assert one.said == []
+        assert one.said == []
+        markup = "() => { try { document.body.innerHTML = '<b>x</b>' } catch (error) { return error.name } }"
+        assert page.evaluate(markup) == "TypeError"  # there is no way from text to markup
 
 
 def test_a_token_is_asked_for_kept_in_the_tab_and_never_part_of_an_address(visit):

@@ -80,6 +80,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_runs_only_its_own_script():
         answer = ask(server, "/")
     page = answer.body.decode()
     policy = answer.fields["content-security-policy"]
+    assert "require-trusted-types-for 'script'; trusted-types 'none'" in policy
     assert "script-src 'sha256-" in policy and "style-src 'sha256-" in policy
     assert page.count("<script>") == page.count("<style>") == 1
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")  # a name, from where nothing comes
@@ -272,13 +273,18 @@ def test_the_fields_that_the_page_reads_are_these():
 
 
 def test_what_was_not_asked_for_lately_is_a_gap_and_a_look_too_late_tells_no_rate():
-    cache = Cache(10)
-    watch = Watch(Sources(caches=lambda: {"c": cache}, registry=Registry), 1.0, 60.0)
+    registry, cache = Registry(), Cache(10)
+    timer = Timer("calls", registry=registry)
+    watch = Watch(Sources(caches=lambda: {"c": cache}, registry=lambda: registry), 1.0, 60.0)
     for now in (0.0, 1.0, 2.0, 9.0, 10.0):
         watch.look(now)
         if now != 1.0:
             cache.get("nothing")
-    assert watch.history()["series"]["hit_ratio.c"] == [None, 0.0, None, None, 0.0]
+            timer.observe(0.25)
+    series = watch.history()["series"]
+    assert series["hit_ratio.c"] == [None, 0.0, None, None, 0.0]
+    known = [value is not None for value in series["latency.calls.p50"]]
+    assert known == [False, True, False, False, True]
 
 
 def test_history_has_a_bound_and_can_be_asked_for_from_a_number_on():

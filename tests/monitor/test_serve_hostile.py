@@ -11,6 +11,7 @@ import sys
 import textwrap
 import threading
 import time
+from itertools import cycle
 
 import h11
 import pytest
@@ -198,18 +199,41 @@ def test_what_is_taken_for_a_request_is_one_to_another_library_too(pieces):
 
 def test_one_who_drips_a_request_is_told_to_go_and_holds_up_nobody(hasty):
     with Client(hasty) as slow:
+        slow.send(f"GET / HTTP/1.1\r\n{HOST}")
         begun = time.monotonic()
-        try:
-            for byte in f"GET / HTTP/1.1\r\n{HOST}" + "A: b\r\n" * 200:
-                slow.send(byte)
-                assert time.monotonic() - begun < 10, "it may go on for ever"
-                assert ask(hasty).status == 200
-                if select.select([slow.socket], [], [], 0)[0]:
-                    break
-        except ConnectionError:
-            pass
+        for byte in cycle("A: b\r\n"):
+            slow.send(byte)
+            assert ask(hasty).status == 200
+            if select.select([slow.socket], [], [], 0.02)[0]:
+                break
+            assert time.monotonic() - begun < 10, "it may go on for ever"
         assert slow.answer().status == 408
-    assert hasty.stats().too_slow >= 1
+    assert hasty.stats().too_slow == 1
+
+
+def test_after_a_farewell_it_listens_a_little_so_that_no_reset_overtakes_the_answer(hasty):
+    with Client(hasty) as client:
+        client.send(b"nonsense\r\n\r\n" + b"x" * 50_000)
+        assert client.answer().status == 400 and client.ended()
+        for _ in range(3):
+            client.send(b"x")  # a socket that is closed would answer the first with a reset
+            time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("farewell", "bytes_each", "seconds_each"), [(60.0, 10_000, 0.0), (0.2, 1, 0.02)], ids=["much", "long"]
+)
+def test_who_does_not_stop_after_a_farewell_is_not_listened_to_for_long(farewell, bytes_each, seconds_each):
+    with (
+        MetricsServer(Sources(), port=0, patience=Patience(farewell=farewell)) as server,
+        Client(server) as client,
+    ):
+        client.send(b"nonsense\r\n\r\n")
+        begun = time.monotonic()
+        with pytest.raises(ConnectionError):
+            while time.monotonic() - begun < 10:
+                client.send(b"x" * bytes_each)
+                time.sleep(seconds_each)
 
 
 def test_one_who_says_nothing_is_left_without_a_word(hasty):
@@ -311,28 +335,36 @@ def test_many_at_once_all_get_their_own_answers():
 
 def test_without_descriptors_it_waits_for_better_times():
     script = """
-        import resource, socket, time
+        import os, resource, socket, time
         from perfcore.monitor import MetricsServer, Sources
 
-        with MetricsServer(Sources(), port=0) as server:
+        REQUEST = b"GET /healthz HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n"
+        # one look, which is over before the descriptors are: it opens files, too
+        with MetricsServer(Sources(), port=0, interval=3600, history=3600) as server:
+            while not server._watch.latest:
+                time.sleep(0.01)
             address = ("127.0.0.1", server.port)
             before = socket.create_connection(address)
-            before.sendall(b"GET /healthz HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
+            before.sendall(REQUEST)
             assert before.recv(9999).endswith(b"}")
-            mine = len(__import__("os").listdir("/proc/self/fd"))
-            most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-            resource.setrlimit(resource.RLIMIT_NOFILE, (mine, most))  # one of these was for the list
+            resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+            taken = []
+            try:
+                while True:
+                    taken.append(os.open("/dev/null", os.O_RDONLY))
+            except OSError:
+                os.close(taken.pop())
             late = socket.create_connection(address)  # the last descriptor: the server has none for it
+            late.settimeout(20)
             used = time.process_time()
             time.sleep(1.0)
             assert time.process_time() - used < 0.5, "it spins"
-            before.sendall(b"GET /healthz HTTP/1.0\\r\\n\\r\\n")  # who was in before is served
-            assert before.recv(100).startswith(b"HTTP/1.1 200")
-            resource.setrlimit(resource.RLIMIT_NOFILE, (100, most))
-            before.close()
-            late.sendall(b"GET /healthz HTTP/1.0\\r\\n\\r\\n")
-            late.settimeout(20)
-            assert late.recv(100).startswith(b"HTTP/1.1 200")
+            before.sendall(REQUEST)  # who was in before is served
+            assert before.recv(9999).startswith(b"HTTP/1.1 200")
+            for one in taken:
+                os.close(one)
+            late.sendall(REQUEST)
+            assert late.recv(9999).startswith(b"HTTP/1.1 200")
             print("served")
     """
     run_alone(script, "served")
