@@ -70,6 +70,7 @@ EXTENSIONS = {
     "depot": ("alloc", "buffers", "clock", "pages"),
     "objects": ("clock",),
     "events": ("alloc", "queue"),
+    "files": (),
     "histogram": ("clock", "hist"),
     "methods": (),
     "metrics": ("clock",),

@@ -162,8 +162,8 @@ def show_urgent() -> None:
     for name, work, count in (("no-ops", nothing, 1000), ("computing", lambda: compute(size), 200)):
         idle, middle, worst = urgent(work, count)
         print(
-            f"{'urgent':<10} {worst / idle:5.1f}    (bar 3; in a flood of {name} p99 {worst * 1e6:.0f} us, p50 "
-            f"{middle * 1e6:.0f} us, p50 idle {idle * 1e6:.0f} us)",
+            f"{'urgent':<10} {worst / idle:5.1f}    (bar 3; in a flood of {name} p99 {worst * 1e6:.0f} us, "
+            f"p50 {middle * 1e6:.0f} us, p50 idle {idle * 1e6:.0f} us)",
             flush=True,
         )
 
