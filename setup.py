@@ -73,6 +73,7 @@ EXTENSIONS = {
     "files": (),
     "histogram": ("clock", "hist"),
     "methods": (),
+    "meters": (),
     "metrics": ("clock",),
     "ring": ("alloc", "clock", "ring"),
     "timer": ("clock", "hist"),

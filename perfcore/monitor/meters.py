@@ -1,53 +1,36 @@
-"""What a profile reads of the thread and the process: 2 µs for all of it, where psutil would take 30."""
+"""What a profile reads of the thread and the process, natively: 2.5 µs, where psutil would take 30."""
 
 from __future__ import annotations
 
 import os
 import threading
-import time
 from typing import TypeAlias
 
-from perfcore.monitor.procfiles import ProcFile
+from perfcore._native.meters import ThreadMeter, forked
 
-__all__ = ["Work", "rss", "work"]
+__all__ = ["Work", "meter"]
 
-_PAGE = os.sysconf("SC_PAGE_SIZE")
-_statm = ProcFile("/proc/self/statm")
-
-
-#: What a thread has done so far: CPU nanoseconds, bytes read and written through system calls.
-Work: TypeAlias = tuple[int, int, int]
+#: What a thread has done so far: CPU nanoseconds, and bytes read and written by system calls, if known.
+Work: TypeAlias = tuple[int, int | None, int | None]
 
 
 class _Thread(threading.local):
-    """This thread's file, which is its own when it opens it, and what reading that has added to it."""
+    """This thread's meter, which closes its files when the thread ends."""
 
     def __init__(self) -> None:
-        self.file = ProcFile("/proc/thread-self/io")
-        self.own = 0
+        self.meter = ThreadMeter()
 
 
 _thread = _Thread()
 
 
-def work() -> Work:
-    """Return what this thread has done, without what was read here to find out; bytes are 0 where the system
-    does not tell.
+def meter() -> ThreadMeter:
+    """Return the meter of this thread.
+
+    >>> meter() is meter()
+    True
     """
-    thread = _thread
-    text = thread.file.head()
-    if text is None:
-        return time.thread_time_ns(), 0, 0
-    own = thread.own
-    thread.own = own + len(text)
-    words = text.split(None, 4)
-    return time.thread_time_ns(), int(words[1]) - own, int(words[3])
+    return _thread.meter
 
 
-def rss() -> int:
-    """Return the resident bytes of the process; 0 where the system does not tell."""
-    text = _statm.head()
-    if text is None:
-        return 0
-    _thread.own += len(text)
-    return int(text.split(None, 2)[1]) * _PAGE
+os.register_at_fork(after_in_child=forked)

@@ -21,9 +21,9 @@ class Profile(Struct, frozen=True, kw_only=True, gc=False):
     """One sampled call.
 
     Of the thread, and so of this call alone: ``cpu_time``, ``read_bytes`` and ``written_bytes`` (through
-    system calls, sockets excluded); None where a block may have been suspended in between. Of the whole
-    process: ``memory_delta`` in bytes, and ``allocations``, the blocks that there are more, counted for one
-    profile in eight because it takes longer than all the rest.
+    system calls, sockets excluded); None where a block may have been suspended in between, or the system does
+    not tell. Of the whole process: ``memory_delta`` in bytes, and ``allocations``, the blocks that there are
+    more, counted for one profile in eight because it takes longer than all the rest.
     """
 
     id: str
@@ -42,7 +42,7 @@ class Profile(Struct, frozen=True, kw_only=True, gc=False):
     cpu_time: float | None
     read_bytes: int | None
     written_bytes: int | None
-    memory_delta: int
+    memory_delta: int | None
     allocations: int | None
     status: Literal["success", "error", "cancelled"]
     error: str | None

@@ -15,7 +15,7 @@ from types import coroutine
 from typing import Any, Literal
 
 from perfcore.metrics.instrument import unwatch, watch
-from perfcore.monitor.meters import Work, rss, work
+from perfcore.monitor.meters import Work, meter
 from perfcore.monitor.profiles import Phase, Profile
 from perfcore.monitor.tracing import GuardedTracer
 
@@ -26,6 +26,7 @@ _LONGEST_ERROR = 200
 _ALLOCATIONS = 8
 _NOTHING: Work = (0, 0, 0)
 _numbers = count()
+_process = f"{os.getpid():x}"
 _current: ContextVar[Recording | None] = ContextVar("perfcore_profile", default=None)
 
 
@@ -75,7 +76,7 @@ class Recording:
     ) -> None:
         begun = time.perf_counter_ns()
         number = next(_numbers)
-        self.id, self.name, self.weight = f"{os.getpid():x}-{number:x}", name, weight
+        self.id, self.name, self.weight = f"{_process}-{number:x}", name, weight
         self.ended = False
         self.phases: list[Phase] = []
         parent = current()
@@ -86,27 +87,21 @@ class Recording:
         self._kind, self._tracer = kind, tracer
         self._span = None if tracer is None else tracer.begin(name)
         self._blocks = None if number % _ALLOCATIONS else sys.getallocatedblocks()
-        self._rss = rss()
+        read = meter()
+        self._rss = read.rss()
         self._work = _NOTHING
         self._wall = time.time()
-        self._before = work() if kind == "call" else _NOTHING
+        self._before = read.work() if kind == "call" else _NOTHING
         self.start_ns = time.perf_counter_ns()
         self.cost = self.start_ns - begun
 
     def begin_step(self) -> None:
         """Note that the thread goes on with it."""
-        self._before = work()
+        self._before = meter().work()
 
     def end_step(self) -> None:
         """Note that the thread turns to something else."""
-        cpu, read, written = self._work
-        cpu_now, read_now, written_now = work()
-        cpu_then, read_then, written_then = self._before
-        self._work = (
-            cpu + cpu_now - cpu_then,
-            read + read_now - read_then,
-            written + written_now - written_then,
-        )
+        self._work = _grown(self._work, self._before, meter().work())
 
     def begin_phase(self, name: str) -> Any:
         """Return the tracer's span of a phase that begins, if there is one."""
@@ -125,10 +120,12 @@ class Recording:
     def finish(self, error: BaseException | None = None) -> Profile:
         """End it and return what it came to."""
         end = time.perf_counter_ns()
+        reader = meter()
         if self._kind == "call":
-            self.end_step()
+            self._work = _grown(_NOTHING, self._before, reader.work())
         cpu, read, written = self._work if self._kind != "block" else (None, None, None)
-        memory = rss() - self._rss
+        rss = reader.rss()
+        memory = None if rss is None or self._rss is None else rss - self._rss
         blocks = None if self._blocks is None else sys.getallocatedblocks() - self._blocks
         self._leave()
         profile = Profile(
@@ -172,6 +169,14 @@ class Recording:
             pass
 
 
+def _grown(so_far: Work, then: Work, now: Work) -> Work:
+    """Return what a thread has done, with what it did between two looks; a fork begins all counts anew."""
+    cpu = so_far[0] + max(0, now[0] - then[0])
+    if now[1] is None or now[2] is None or then[1] is None or then[2] is None or now[1] < then[1]:
+        return cpu, None, None
+    return cpu, (so_far[1] or 0) + now[1] - then[1], (so_far[2] or 0) + now[2] - then[2]
+
+
 def _status(error: BaseException | None) -> Literal["success", "error", "cancelled"]:
     if error is None:
         return "success"
@@ -197,3 +202,11 @@ def steps(recording: Recording, awaited: Coroutine[Any, Any, Any]) -> Generator[
             raise
         except BaseException as error:
             step, value = awaited.throw, error
+
+
+def _forked() -> None:
+    global _process
+    _process = f"{os.getpid():x}"
+
+
+os.register_at_fork(after_in_child=_forked)

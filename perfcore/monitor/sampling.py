@@ -29,13 +29,15 @@ class Gate:
     ([], True, 1.0)
     """
 
-    __slots__ = ("__weakref__", "_lock", "_paused", "_random", "rate", "skips", "weight")
+    __slots__ = ("__weakref__", "_lock", "_paused", "_random", "drawn", "rate", "skips", "weight")
 
     def __init__(self, rate: float, random: Callable[[], float] | None = None) -> None:
         if not 0 <= rate <= 1:
             raise ValueError(f"a sampling rate is from 0 to 1, got {rate!r}")
         self.rate, self.weight = rate, 1 / rate if rate else 0.0
         self._paused = False
+        #: Called with new tickets, for somebody who keeps them at hand.
+        self.drawn: Callable[[Iterator[None]], object] | None = None
         self.forked()
         if random is not None:
             self._random = random
@@ -49,7 +51,8 @@ class Gate:
     def pause(self) -> None:
         """Sample nothing until :meth:`resume`."""
         with self._lock:
-            self._paused, self.skips = True, repeat(None)
+            self._paused = True
+            self._hand_out()
 
     def resume(self, rate: float | None = None) -> None:
         """Sample again, from now on with probability ``rate`` if one is given."""
@@ -57,7 +60,7 @@ class Gate:
             self._paused = False
             if rate is not None:
                 self.rate, self.weight = rate, 1 / rate if rate else 0.0
-            self.skips = self._draw()
+            self._hand_out()
 
     def sampled(self) -> bool:
         """Say whether a call that found no ticket is to be sampled: it is, unless others were faster."""
@@ -67,8 +70,13 @@ class Gate:
                 return False
             with self._lock:
                 if self.skips is spent:
-                    self.skips = self._draw()
+                    self._hand_out()
                     return True
+
+    def _hand_out(self) -> None:
+        self.skips = self._draw()
+        if self.drawn is not None:
+            self.drawn(self.skips)
 
     def _draw(self) -> Iterator[None]:
         if self.rate == 0 or self._paused:
