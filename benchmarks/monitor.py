@@ -11,6 +11,7 @@ from __future__ import annotations
 import cProfile
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
@@ -156,9 +157,16 @@ def serving() -> Iterator[str]:
     from perfcore.monitor.serve.watch import Watch
     from perfcore.serving import sources
 
-    settings = {"caching": {"max_memory": "8MB"}, "monitoring": {"enabled": True, "enable_alerts": True}}
-    with PerformanceManager(settings) as manager:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        PerformanceManager(
+            caching={"max_memory": "8MB", "layers": {"disk": {"enabled": True, "directory": folder}}},
+            monitoring={"enabled": True, "enable_alerts": True},
+            workers={"enabled": True},
+        ) as manager,
+    ):
         manager.cache.get_or_set("a", lambda: 1)
+        manager.workers.submit(abs, -1).result()
         watch = Watch(sources(manager), interval=2.0, span=900.0)
         look = best(look=watch.look)["look"]
         server = manager.serve(port=0, interval=2.0)
