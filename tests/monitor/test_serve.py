@@ -6,6 +6,7 @@ import sys
 import textwrap
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.request import Request, urlopen
 
@@ -492,10 +493,11 @@ def run_alone(script, expected):
 def test_a_forked_child_has_no_server_and_does_not_keep_the_parents_port():
     run_alone(
         """
-        import os, socket
+        import os, socket, warnings
         from urllib.request import urlopen
         from perfcore import PerformanceManager
 
+        warnings.simplefilter("ignore", DeprecationWarning)  # 3.12 warns of any fork beside threads
         manager = PerformanceManager()
         server = manager.serve(port=0, interval=0.05)
         kept = socket.create_connection(("127.0.0.1", server.port))
@@ -542,6 +544,15 @@ def test_a_program_that_forgets_to_close_ends_all_the_same():
         """,
         "True",
     )
+
+
+def test_memory_stays_flat_over_thousands_of_connections():
+    done = subprocess.run(
+        [sys.executable, Path(__file__).parent.parent / "isolated" / "serving.py"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_importing_a_manager_loads_no_server():
