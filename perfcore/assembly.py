@@ -17,7 +17,8 @@ from perfcore._version import __version__
 from perfcore.config.loading import load
 from perfcore.config.schema import PerformanceConfig
 from perfcore.errors import ConfigError, PerfcoreError
-from perfcore.parts import LATER, PARTS, Later, Part, introduce, nothing
+from perfcore.meetings import introduce
+from perfcore.parts import LATER, PARTS, Later, Part, nothing
 from perfcore.precompile import load_everything
 from perfcore.status import ManagerStatus, PartStatus, State, versions
 from perfcore.stopping import close_all, finish

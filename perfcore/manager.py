@@ -16,7 +16,7 @@ from perfcore.serving import Serving
 from perfcore.status import ManagerStatus, PartStatus
 
 if TYPE_CHECKING:
-    from perfcore.cache import Cache, CacheManager, DiskCache
+    from perfcore.cache import Cache, CacheManager, DiskCache, PredictiveCaching
     from perfcore.fastpath import FastPath
     from perfcore.monitor import (
         MetricsCollector,
@@ -140,6 +140,12 @@ class PerformanceManager(Serving):
         """
         path: FastPath = self._part("fast_path")
         return path
+
+    @property
+    def predictor(self) -> PredictiveCaching:
+        """Loads ahead over all tiers, where ``warmup`` is ``predictive``: ask by ``predictor.get(key)``."""
+        predictor: PredictiveCaching = self._part("predictor")
+        return predictor
 
     @property
     def workers(self) -> WorkerPool:

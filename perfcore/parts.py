@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # a room is imported when its part is built, and not before
     from perfcore.precompile import Precompilation
     from perfcore.workers import WorkerPool
 
-__all__ = ["LATER", "PARTS", "Later", "Part", "configured_rules", "introduce", "nothing"]
+__all__ = ["LATER", "PARTS", "Later", "Part", "configured_rules", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,46 +223,13 @@ def _scaling(name: str) -> Callable[..., Any]:
     return build
 
 
-def introduce(built: dict[str, Any], name: str) -> None:
-    """Make parts known to each other, of which ``name`` was just built."""
-    for (one, other), meet in _MEETINGS.items():
-        if name in (one, other) and one in built and other in built:
-            meet(built[one], built[other])
+def _predictive(name: str) -> Callable[..., Any]:
+    def build(*parts: Any) -> Any:
+        from perfcore.cache.predictive import part
 
+        return getattr(part, name)(*parts)
 
-def _count_tasks(monitor: MetricsCollector, pool: WorkerPool) -> None:
-    from perfcore.workers.stats import Totalled
-
-    monitor.workers.add("workers", Totalled(pool.stats))
-
-
-def _let_scale(alerts: PerformanceAlerting, pool: WorkerPool) -> None:
-    from perfcore.workers import InlinePool
-    from perfcore.workers.growth import Growth
-
-    if not isinstance(pool, InlinePool):
-        alerts.actions.add("scale_workers", Growth(pool))
-
-
-def _let_hurry(path: FastPath, cache: CacheManager) -> None:
-    def hurry(hurried: bool) -> None:
-        cache.hurried = hurried
-
-    path.add("memory only, stale if need be", lambda: hurry(True), lambda: hurry(False))
-
-
-#: what two parts have to do with each other
-_MEETINGS: dict[tuple[str, str], Callable[[Any, Any], None]] = {
-    ("monitor", "memory"): lambda monitor, cache: monitor.caching.add("memory", cache),
-    ("monitor", "parser"): lambda monitor, parser: parser.listen(monitor.parsing.record),
-    ("monitor", "workers"): _count_tasks,
-    ("monitor", "backend"): _scaling("watch"),
-    ("alerts", "workers"): _let_scale,
-    ("fast_path", "profiler"): lambda path, profiler: path.add(
-        "no profiles", profiler.pause, profiler.resume
-    ),
-    ("fast_path", "cache"): _let_hurry,
-}
+    return build
 
 
 def _monitoring(wanted: Callable[[Monitoring], bool]) -> Callable[[PerformanceConfig], bool]:
@@ -281,6 +248,14 @@ PARTS = (
     Part("cache", lambda c: True, _cache, nothing, needs=("memory", "disk", "distributed")),
     Part("parser", lambda c: True, _parser, nothing),
     Part("workers", lambda c: c.workers.enabled, _workers, _no_workers),
+    Part(
+        "predictor",
+        _caching(lambda c: c.policies.warmup == "predictive"),
+        _predictive("predictor"),
+        _predictive("no_predictor"),
+        needs=("cache", "disk", "workers"),
+        at_start=True,
+    ),
     Part(
         "profiler",
         lambda c: c.monitoring.enable_profiling or c.monitoring.enable_tracing,
@@ -325,6 +300,4 @@ PARTS = (
     ),
 )
 
-LATER = (
-    Later("warmup", _caching(lambda c: c.policies.warmup == "predictive"), "caches fill as they are used"),
-)
+LATER: tuple[Later, ...] = ()

@@ -14,6 +14,7 @@ from guide_examples import ADVANCED, BASIC
 import perfcore
 from perfcore import ConfigError, PerfcoreError, PerformanceManager, assembly
 from perfcore import manager as manager_module
+from perfcore.parts import Later
 
 ROOT = Path(perfcore.__file__).parent.parent
 
@@ -353,17 +354,30 @@ def test_switching_the_disk_off_leaves_the_memory_on(monkeypatch, tmp_path):
 # --- what this version does not have ------------------------------------------------------------------------
 
 
-def test_what_is_configured_and_not_there_yet_is_said_plainly_and_logged_once(caplog):
+def test_what_is_configured_and_not_there_yet_is_said_plainly_and_logged_once(caplog, monkeypatch):
+    later = Later(
+        "dreaming", lambda c: c.caching.policies.warmup == "predictive", "caches fill as they are used"
+    )
+    monkeypatch.setattr(assembly, "LATER", (later,))
     with caplog.at_level(logging.WARNING, "perfcore"):
         for example in (BASIC, ADVANCED, ADVANCED):
             with PerformanceManager(example) as manager:
                 status = manager.status()
     missing = {name: part.detail for name, part in status.parts.items() if part.state == "unavailable"}
-    assert " ".join(sorted(missing)) == "warmup"
+    assert " ".join(sorted(missing)) == "dreaming"
     assert (
-        missing["warmup"] == f"not available in perfcore {perfcore.__version__}; caches fill as they are used"
+        missing["dreaming"]
+        == f"not available in perfcore {perfcore.__version__}; caches fill as they are used"
     )
     assert len(caplog.records) == len({record.getMessage() for record in caplog.records}) == len(missing)
+
+
+def test_the_examples_of_the_guide_ask_for_nothing_that_is_not_there(caplog):
+    with caplog.at_level(logging.WARNING, "perfcore"):
+        for example in (BASIC, ADVANCED):
+            with PerformanceManager(example) as manager:
+                assert "unavailable" not in {part.state for part in manager.status().parts.values()}
+    assert not caplog.records
 
 
 def test_the_default_configuration_asks_for_nothing_that_is_not_there(caplog):

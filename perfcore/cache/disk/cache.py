@@ -221,6 +221,11 @@ class DiskCache(Computed):
         self._store.drain()
         return operations.expire(self._store)
 
+    @property
+    def directory(self) -> Path:
+        """Where the entries are."""
+        return self._store.directory
+
     def resize(self, maxbytes: int | str) -> None:
         """Change what the directory may take; what is too much goes with the next write."""
         self._store.adjust(_size(maxbytes), durable=False)

@@ -73,7 +73,7 @@ class PredictiveCaching(Preloading):
         self._associations = AssociationSource(self._predictor)
         horizon = min(max(entries, 64), 8192)
         self._contexts = ContextSource(ContextModel(horizon), threshold, max(entries // 4, 1))
-        self._enabled = not _switched_off()
+        self._enabled, self._paused = not _switched_off(), False
         self._contextual = False  # whether anybody has ever said anything of the circumstances
         if model is not None and self._enabled:
             self._likely = modelfile.load(self._predictor, model)
@@ -114,7 +114,7 @@ class PredictiveCaching(Preloading):
         ]
 
     def _tickets(self, context: AccessContext | None, count: int) -> list[Ticket]:
-        if not self._enabled:
+        if not self._enabled or self._paused:
             return []
         found: list[Ticket] = [*self._associations.tickets(count)]
         if context is not None:
@@ -140,6 +140,14 @@ class PredictiveCaching(Preloading):
     @enabled.setter
     def enabled(self, enabled: bool) -> None:
         self._enabled = bool(enabled)
+
+    def pause(self) -> None:
+        """Load nothing ahead until :meth:`resume`; go on learning."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """End a :meth:`pause`."""
+        self._paused = False
 
     def stats(self) -> PredictionStats:
         """Return what was counted."""

@@ -45,8 +45,7 @@ class Target(Protocol):
 class _Memory:
     def __init__(self, cache: Cache[Any, Any]) -> None:
         self._cache = cache
-        bound = cache.maxsize
-        self.entries = max(len(cache), 1024) if bound is None else bound
+        self.entries = _entries(cache)
 
     def holds(self, key: Any) -> bool:
         return key in self._cache
@@ -73,8 +72,7 @@ class _Tiers:
 
     def __init__(self, manager: CacheManager) -> None:
         self._manager, self._memory = manager, manager._memory
-        bound = self._memory.maxsize
-        self.entries = max(len(self._memory), 1024) if bound is None else bound
+        self.entries = _entries(self._memory)
 
     def holds(self, key: Any) -> bool:
         return self._manager._near(key) in self._memory
@@ -100,6 +98,13 @@ class _Tiers:
         held = self._memory.peek(self._manager._near(key))
         if type(held) is Guarded and held.source == TAG:
             self._memory.delete(self._manager._near(key))
+
+
+def _entries(cache: Cache[Any, Any]) -> int:
+    """How many entries a cache is for; where only their weight is bounded, of 4 KB each, within reason."""
+    if cache.maxsize is not None:
+        return cache.maxsize
+    return max(len(cache), min((cache.maxweight or 0) // 4096, 16_384), 1024)
 
 
 def target_of(cache: Any) -> Target:

@@ -1,0 +1,69 @@
+"""What the parts of a manager have to do with each other: each pair meets once both are built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from perfcore.fastpath import FastPath
+
+if TYPE_CHECKING:
+    from perfcore.cache import CacheManager, PredictiveCaching
+    from perfcore.monitor import MetricsCollector, PerformanceAlerting
+    from perfcore.scaling import Backend
+    from perfcore.workers import WorkerPool
+
+__all__ = ["introduce"]
+
+
+def introduce(built: dict[str, Any], name: str) -> None:
+    """Make parts known to each other, of which ``name`` was just built."""
+    for (one, other), meet in _MEETINGS.items():
+        if name in (one, other) and one in built and other in built:
+            meet(built[one], built[other])
+
+
+def _count_tasks(monitor: MetricsCollector, pool: WorkerPool) -> None:
+    from perfcore.workers.stats import Totalled
+
+    monitor.workers.add("workers", Totalled(pool.stats))
+
+
+def _watch_nodes(monitor: MetricsCollector, backend: Backend) -> None:
+    from perfcore.scaling.configured import watch
+
+    watch(monitor, backend)
+
+
+def _let_scale(alerts: PerformanceAlerting, pool: WorkerPool) -> None:
+    from perfcore.workers import InlinePool
+    from perfcore.workers.growth import Growth
+
+    if not isinstance(pool, InlinePool):
+        alerts.actions.add("scale_workers", Growth(pool))
+
+
+def _let_hurry(path: FastPath, cache: CacheManager) -> None:
+    def hurry(hurried: bool) -> None:
+        cache.hurried = hurried
+
+    path.add("memory only, stale if need be", lambda: hurry(True), lambda: hurry(False))
+
+
+def _let_rest(path: FastPath, predictor: PredictiveCaching) -> None:
+    path.add("nothing is loaded ahead", predictor.pause, predictor.resume)
+
+
+#: what two parts have to do with each other
+_MEETINGS: dict[tuple[str, str], Callable[[Any, Any], None]] = {
+    ("monitor", "memory"): lambda monitor, cache: monitor.caching.add("memory", cache),
+    ("monitor", "parser"): lambda monitor, parser: parser.listen(monitor.parsing.record),
+    ("monitor", "workers"): _count_tasks,
+    ("monitor", "backend"): _watch_nodes,
+    ("alerts", "workers"): _let_scale,
+    ("fast_path", "profiler"): lambda path, profiler: path.add(
+        "no profiles", profiler.pause, profiler.resume
+    ),
+    ("fast_path", "cache"): _let_hurry,
+    ("fast_path", "predictor"): _let_rest,
+}
