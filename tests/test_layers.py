@@ -30,6 +30,7 @@ FLOORS = {
             "fastpath",
             "integrations",
             "manager",
+            "meetings",
             "parts",
             "precompile",
             "reload",

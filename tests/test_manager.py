@@ -219,6 +219,7 @@ def test_without_code_splitting_everything_that_is_on_is_built_at_the_start(tmp_
                 "profiler",
                 "workers",
                 "precompilation",
+                "predictor",
                 "backend",
                 "scaler",
                 "autoscaler",
