@@ -14,7 +14,7 @@ def insist_flat(step, rounds=30, allowed=4 * 2**20):
     """After a warm-up of a third of the rounds, memory may grow by at most ``allowed`` bytes.
 
     Each round ends with a collection. Left to itself the collector of a build without the GIL waits until a
-    quarter as much is new as there is old, so how much dead memory is about at its worst moment, what
+    quarter as much is new as there is old, so how much dead memory is about at its worst moment, and so
     stays resident, depends on where in a round that moment falls, and may go on growing for thirty rounds: by
     4.4 MiB for cycles of plain Python objects that own 8 KB each, by 15 for caches of 16 KB.
     """
