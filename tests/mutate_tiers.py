@@ -5,7 +5,6 @@
 Prints which were caught. A mistake that the model cannot see (a race, a cost) has no place in this list.
 """
 
-import os
 import shutil
 import subprocess
 import sys
@@ -45,23 +44,13 @@ def caught(mistake: Mistake) -> bool | None:
         if mistake.right not in text:
             return None
         file.write_text(text.replace(mistake.right, mistake.wrong))
+        options = ["-qxp", "no:cacheprovider", "-p", "generating", "-c", ROOT / "pyproject.toml"]
         done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pytest",
-                "-q",
-                "-x",
-                "-p",
-                "no:cacheprovider",
-                "-p",
-                "generating",
-                ROOT / MODEL,
-            ],
-            cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": folder},
+            [sys.executable, "-m", "pytest", *options, "--rootdir", ROOT, ROOT / MODEL],
+            cwd=folder,  # which comes first on the path
             capture_output=True,
         )
+        assert done.returncode in (0, 1), done.stdout.decode() + done.stderr.decode()
         return done.returncode == 1
 
 
