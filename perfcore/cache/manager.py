@@ -213,6 +213,8 @@ class CacheManager(Awaited):
 
     def explain(self, key: Any, /) -> Whereabouts:
         """Return what each tier knows of ``key``; brings nothing up."""
+        if self._word != self._seen:
+            self._changed()
         name, near = self._names.encode(key), self._near(key)
         held, below = self._memory.peek(near, None), {}
         for tier in self._below:

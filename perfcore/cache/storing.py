@@ -89,10 +89,16 @@ class Storing(Ladder):
             if self._marks.shifted(map(self._guards.key, names)):
                 self._stir()
             return True
-        moved = yield from self._marks.remembered(map(self._guards.key, names))
+        moved = yield from self._depended_on(names)
         if moved:
             yield from self._telling([], moved)
         return True
+
+    def _depended_on(self, names: list[bytes]) -> Moves[list[bytes]]:
+        """Return the marks of those keys on which something may depend, by what others have told so far."""
+        if self._word != self._seen:
+            self._changed()
+        return (yield from self._marks.remembered(map(self._guards.key, names)))
 
     def _fencing(self, writes: list[Any] | None, lease: Any) -> Moves[bool]:
         """Put ``writes`` into the last tier if ``lease`` stands; say whether it did."""
@@ -120,7 +126,7 @@ class Storing(Ladder):
         names = [self._names.encode(key) for key in keys]
         there = [self._memory.peek(self._near(key), ABSENT) is not ABSENT for key in keys]
         try:
-            moved = yield from self._marks.remembered(map(self._guards.key, names))
+            moved = yield from self._depended_on(names)
             found = yield from self._telling(names, moved)
         finally:
             for key in keys:

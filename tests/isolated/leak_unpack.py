@@ -1,5 +1,6 @@
 from flat import insist_flat
 
+from perfcore._native.envelope import look_in, wrap
 from perfcore._native.plain import pack_plain
 from perfcore._native.unpack import unpack_plain
 
@@ -19,6 +20,13 @@ def step():
                 unpack_plain(refuse, bad)
             except ValueError:
                 pass
+        for payload in (GOOD[: 10 * place], GOOD):
+            sealed = wrap(1, 0, 0, len(payload), 0, place, b"key", b"", payload)
+            (
+                look_in(sealed, b"key", 1 << 20),
+                look_in(sealed, b"another", 1 << 20),
+                look_in(sealed[1:], b"", 9),
+            )
         for number in range(100):
             unpack_plain(refuse, pack_plain({f"another {place} {number}": number}))
 
