@@ -2,6 +2,7 @@ from cpython.ref cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
 
 from perfcore._native.c.cache cimport pc_cache, pc_cause
+from perfcore._native.c.curve cimport pc_curve
 from perfcore._native.c.policy cimport pc_mode
 from perfcore._native.c.slots cimport pc_slots
 from perfcore._native.lock cimport pc_lock
@@ -28,6 +29,7 @@ cdef class CacheEngine:
     cdef uint64_t hits, misses, evictions, expirations, rejections, invalidations
     cdef unsigned long settler                # the thread that empties limbo at the moment, or 0
     cdef TagRegister tags                     # None until the first entry with tags
+    cdef pc_curve *curve                      # NULL unless somebody observes
     cdef bint plain                           # no weigher, no times, no listener of the cache's own
     cdef object __weakref__
 

@@ -25,6 +25,7 @@ from perfcore._native.c.alloc cimport pc_alloc
 from perfcore._native.c.base cimport PC_NIL, PC_OK, pc_hash32, pc_mix64, pc_status
 from perfcore._native.c.cache cimport *
 from perfcore._native.c.clock cimport pc_clock_ns
+from perfcore._native.c.curve cimport pc_curve_free, pc_curve_note
 from perfcore._native.c.policy cimport *
 from perfcore._native.c.slots cimport *
 from perfcore._native.c.table cimport pc_cursor, pc_cursor_next, pc_table_find
@@ -77,6 +78,7 @@ cdef class CacheEngine:
         pc_cache_detach(&self.core, &gone)
         drop(&gone)
         pc_cache_destroy(&self.core)
+        pc_curve_free(self.curve)
 
     # --- finding: with the lock held -------------------------------------------------------------------------
 
@@ -186,6 +188,8 @@ cdef class CacheEngine:
         hash = self.hash_of(key)
         self.lock()
         slot = self.live(self.seek(key, hash), now)
+        if self.curve != NULL:
+            pc_curve_note(self.curve, hash)
         if slot < FAILED:
             self.hits += 1
             value = value_of(self.at(slot).value)
