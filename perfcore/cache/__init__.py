@@ -6,6 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from perfcore._native.cache import Cache, CacheStats
     from perfcore.cache import codec
+    from perfcore.cache.adaptive import AdaptiveCacheStrategy, CacheBudget
     from perfcore.cache.disk import DiskCache
     from perfcore.cache.functions.decorator import cached
     from perfcore.cache.functions.methods import cached_method
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessContext",
+    "AdaptiveCacheStrategy",
     "Cache",
+    "CacheBudget",
     "CacheInfo",
     "CacheManager",
     "CacheStats",
@@ -36,6 +39,7 @@ __getattr__, __dir__ = lazy(
     {
         "perfcore.cache": ["codec"],
         "perfcore._native.cache": ["Cache", "CacheStats"],
+        "perfcore.cache.adaptive": ["AdaptiveCacheStrategy", "CacheBudget"],
         "perfcore.cache.disk": ["DiskCache"],
         "perfcore.cache.functions.decorator": ["cached"],
         "perfcore.cache.functions.methods": ["cached_method"],
