@@ -16,7 +16,7 @@ from perfcore.serving import Serving
 from perfcore.status import ManagerStatus, PartStatus
 
 if TYPE_CHECKING:
-    from perfcore.cache import Cache, CacheManager, DiskCache, PredictiveCaching
+    from perfcore.cache import AdaptiveCacheStrategy, Cache, CacheManager, DiskCache, PredictiveCaching
     from perfcore.fastpath import FastPath
     from perfcore.monitor import (
         MetricsCollector,
@@ -106,6 +106,16 @@ class PerformanceManager(Serving):
         """The cache over both tiers: one set of verbs, tags, dependencies, sync and async."""
         cache: CacheManager = self._part("cache")
         return cache
+
+    @property
+    def strategy(self) -> AdaptiveCacheStrategy | None:
+        """What adapts the memory tier within ``max_size``; None where memory is off.
+
+        It observes from its first use on, and with monitoring looks once a minute. At the level
+        ``aggressive`` it acts, else it only advises: :meth:`.AdaptiveCacheStrategy.steps` says what.
+        """
+        strategy: AdaptiveCacheStrategy | None = self._part("strategy")
+        return strategy
 
     @property
     def parser(self) -> OptimizedParser:

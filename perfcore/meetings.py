@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 from perfcore.fastpath import FastPath
 
 if TYPE_CHECKING:
-    from perfcore.cache import CacheManager, PredictiveCaching
+    from perfcore.cache import AdaptiveCacheStrategy, CacheManager, PredictiveCaching
     from perfcore.monitor import MetricsCollector, PerformanceAlerting
     from perfcore.scaling import Backend
     from perfcore.workers import WorkerPool
 
 __all__ = ["introduce"]
+
+#: How often a strategy looks whether something is to be adapted, in seconds.
+_ADAPTING = 60.0
 
 
 def introduce(built: dict[str, Any], name: str) -> None:
@@ -54,12 +57,18 @@ def _let_rest(path: FastPath, predictor: PredictiveCaching) -> None:
     path.add("nothing is loaded ahead", predictor.pause, predictor.resume)
 
 
+def _let_adapt(monitor: MetricsCollector, strategy: AdaptiveCacheStrategy | None) -> None:
+    if strategy is not None:
+        monitor.every(_ADAPTING, lambda metrics: strategy.adapt_cache())
+
+
 #: what two parts have to do with each other
 _MEETINGS: dict[tuple[str, str], Callable[[Any, Any], None]] = {
     ("monitor", "memory"): lambda monitor, cache: monitor.caching.add("memory", cache),
     ("monitor", "parser"): lambda monitor, parser: parser.listen(monitor.parsing.record),
     ("monitor", "workers"): _count_tasks,
     ("monitor", "backend"): _watch_nodes,
+    ("monitor", "strategy"): _let_adapt,
     ("alerts", "workers"): _let_scale,
     ("fast_path", "profiler"): lambda path, profiler: path.add(
         "no profiles", profiler.pause, profiler.resume

@@ -18,7 +18,7 @@ from perfcore.config.schema import (
 from perfcore.fastpath import FastPath
 
 if TYPE_CHECKING:  # a room is imported when its part is built, and not before
-    from perfcore.cache import Cache, CacheManager, DiskCache, RemoteCache
+    from perfcore.cache import AdaptiveCacheStrategy, Cache, CacheManager, DiskCache, RemoteCache
     from perfcore.monitor import MetricsCollector, PerformanceAlerting, PerformanceProfiler
     from perfcore.monitor.rules import Rule
     from perfcore.parsing import OptimizedParser
@@ -108,6 +108,13 @@ def _distributed(config: PerformanceConfig) -> RemoteCache:
     return RemoteCache(
         nodes=layer.nodes, replication_factor=layer.replication_factor, ttl=_ttl(config, layer)
     )
+
+
+def _strategy(config: PerformanceConfig, cache: CacheManager) -> AdaptiveCacheStrategy:
+    from perfcore.cache import AdaptiveCacheStrategy
+
+    size, level = config.caching.layers.memory.max_size, config.optimization.level
+    return AdaptiveCacheStrategy(cache, budget=size, apply=level == "aggressive")
 
 
 def _parser(config: PerformanceConfig) -> OptimizedParser:
@@ -246,6 +253,13 @@ PARTS = (
     Part("disk", _caching(lambda c: c.layers.disk.enabled), _disk, nothing, tier=True),
     Part("distributed", _caching(lambda c: c.layers.distributed.enabled), _distributed, nothing, tier=True),
     Part("cache", lambda c: True, _cache, nothing, needs=("memory", "disk", "distributed")),
+    Part(
+        "strategy",
+        _caching(lambda c: c.layers.memory.enabled),
+        _strategy,
+        lambda: None,
+        needs=("cache",),
+    ),
     Part("parser", lambda c: True, _parser, nothing),
     Part("workers", lambda c: c.workers.enabled, _workers, _no_workers),
     Part(

@@ -210,7 +210,7 @@ def test_without_code_splitting_everything_that_is_on_is_built_at_the_start(tmp_
         optimization={"enable_code_splitting": False}, caching={"layers": layers}
     ) as manager:
         states = {name: part.state for name, part in manager.status().parts.items()}
-        running = dict.fromkeys(["memory", "disk", "cache", "parser", "fast_path"], "running")
+        running = dict.fromkeys(["memory", "disk", "cache", "strategy", "parser", "fast_path"], "running")
         off = dict.fromkeys(
             [
                 "distributed",
@@ -480,3 +480,25 @@ def test_with_invalidation_by_dependency_files_are_looked_at_on_each_hit(tmp_pat
         assert read() == "old"
         file.write_text("new")
         assert read() == seen
+
+
+# --- adapting -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("level", "outcome"), [("aggressive", "applied"), ("balanced", "advised")])
+def test_the_memory_tier_is_adapted_within_its_size_or_advice_is_given(level, outcome):
+    with PerformanceManager(
+        optimization_level=level, caching={"max_memory": "4MB", "strategy": "lru"}
+    ) as manager:
+        strategy = manager.strategy
+        for turn in range(40_000):
+            if manager.memory.get(turn % 50) is None:
+                manager.memory.set(turn % 50, bytes(1000))
+        (step,) = strategy.adapt_cache()
+        assert (step.kind, step.outcome) == ("size", outcome)
+        assert (manager.memory.capacity < 4 << 20) == (outcome == "applied")
+
+
+def test_without_memory_there_is_nothing_to_adapt():
+    with PerformanceManager(enable_caching=False) as manager:
+        assert manager.strategy is None

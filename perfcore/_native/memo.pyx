@@ -14,7 +14,6 @@ from perfcore._native.arguments cimport duration_ns, optional_callable
 from perfcore._native.c.base cimport PC_NIL, pc_hash32
 from perfcore._native.c.cache cimport *
 from perfcore._native.c.clock cimport PC_SECOND, pc_clock_ns
-from perfcore._native.c.curve cimport pc_curve_note
 from perfcore._native.c.slots cimport *
 from perfcore._native.cache cimport Cache
 from perfcore._native.call cimport *
@@ -246,10 +245,6 @@ cdef inline bint ask_timer(Memo self, uint64_t *now) noexcept:
     return now[0] != 0
 
 
-cdef uint64_t time_of(Cache cache) except 0:
-    return cache.now()
-
-
 # --- hits ----------------------------------------------------------------------------------------------------
 
 cdef inline PyObject *hit(Memo self, uint32_t slot, uint64_t now) noexcept:
@@ -257,8 +252,7 @@ cdef inline PyObject *hit(Memo self, uint32_t slot, uint64_t now) noexcept:
     cdef PyObject *value = pc_new_ref(value_of(entry_at(self.core, slot).value))
     self.hits += 1
     self.cache.hits += 1
-    if self.cache.curve != NULL:
-        pc_curve_note(self.cache.curve, pc_slots_node(&self.core.slots, slot).hash)
+    watch(self.cache, pc_slots_node(&self.core.slots, slot).hash)
     pc_cache_hit(self.core, slot)
     if now and self.core.slots.idle.size:
         pc_cache_prolong(self.core, slot, now)
@@ -340,8 +334,7 @@ cdef PyObject *missed(Memo self, request *r, uint32_t slot) noexcept:
     if slot != FAILED:
         self.misses += 1
         self.cache.misses += 1
-        if self.cache.curve != NULL:
-            pc_curve_note(self.cache.curve, r.hash)
+        watch(self.cache, r.hash)
     pc_lock_release(&self.cache.mutex)
     if slot == FAILED:
         return NULL

@@ -7,6 +7,7 @@ from libc.stdint cimport uint32_t, uint64_t
 from perfcore._native.c.base cimport PC_NIL
 from perfcore._native.c.cache cimport PC_NEVER, pc_cache, pc_cache_timed
 from perfcore._native.c.clock cimport PC_CLOCK_LAG, pc_clock_coarse_ns
+from perfcore._native.c.curve cimport pc_curve_note
 from perfcore._native.c.slots cimport pc_slots_idle, pc_slots_life, pc_slots_node, pc_slots_payload
 from perfcore._native.c.table cimport pc_cursor, pc_cursor_next, pc_table_find
 from perfcore._native.cache cimport Cache
@@ -27,6 +28,16 @@ ctypedef struct request:
     uint32_t hash
     uint64_t now        # what the cache's own timer says; 0 where there is none
     uint64_t version    # of the index, when the key was not found in it
+
+
+cdef inline uint64_t time_of(Cache cache) except 0:
+    return cache.now()
+
+
+cdef inline void watch(Cache cache, uint32_t hash) noexcept:
+    """Let whoever observes the cache know of a lookup; with the lock."""
+    if cache.curve != NULL:
+        pc_curve_note(cache.curve, hash)
 
 
 cdef inline entry *entry_at(pc_cache *core, uint32_t slot) noexcept:

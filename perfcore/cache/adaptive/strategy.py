@@ -70,7 +70,7 @@ class AdaptiveCacheStrategy:
     >>> cache = Cache(maxsize=100, policy="lru")
     >>> strategy = AdaptiveCacheStrategy(cache, budget=800, evidence=1000)
     >>> for number in range(20_000):
-    ...     _ = cache.get_or_set(number * number % 400, int)
+    ...     _ = cache.get_or_set(number % 700 if number % 2 else number % 7, int)
     >>> step, = strategy.adapt_cache()
     >>> step.kind, step.before, cache.capacity > 100
     ('size', 100, True)
