@@ -188,7 +188,6 @@ class PerformanceProfiler:
 
     def _keep(self, recording: Recording, error: BaseException | None) -> None:
         profile = recording.finish(error)
-        begun = time.perf_counter_ns()
         entry = profile.duration, profile.id, profile
         with self._lock:
             self._kept.append(profile)
@@ -199,7 +198,7 @@ class PerformanceProfiler:
             self._samples += 1
             self._errors += error is not None
             self._calls += profile.weight
-            self._cost += recording.cost + time.perf_counter_ns() - begun
+            self._cost += recording.cost + time.perf_counter_ns() - recording.end_ns
 
     # -- looking --
 
