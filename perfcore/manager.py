@@ -18,6 +18,7 @@ from perfcore.status import ManagerStatus, PartStatus
 if TYPE_CHECKING:
     from perfcore.cache import AdaptiveCacheStrategy, Cache, CacheManager, DiskCache, PredictiveCaching
     from perfcore.fastpath import FastPath
+    from perfcore.io import IOOptimizer
     from perfcore.monitor import (
         MetricsCollector,
         PerformanceAlerting,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     )
     from perfcore.parsing import OptimizedParser
     from perfcore.scaling import AutoScaler, Backend, HorizontalScaler
-    from perfcore.workers import WorkerPool
+    from perfcore.workers import CPUOptimizer, WorkerPool
 
 __all__ = ["ManagerStatus", "PartStatus", "PerformanceManager"]
 
@@ -180,6 +181,18 @@ class PerformanceManager(Serving):
         """The auto-scaler, at work from :meth:`start` on where the configuration wants it."""
         autoscaler: AutoScaler = self._part("autoscaler")
         return autoscaler
+
+    @property
+    def cpu_optimizer(self) -> CPUOptimizer:
+        """What tries changes to the pool of workers and keeps those that help; nothing unless it is asked."""
+        optimizer: CPUOptimizer = self._part("cpu_optimizer")
+        return optimizer
+
+    @property
+    def io_optimizer(self) -> IOOptimizer:
+        """Files that are kept open, buffers for readers, and whether they pay."""
+        optimizer: IOOptimizer = self._part("io_optimizer")
+        return optimizer
 
     def get_metrics(self) -> PerformanceMetrics:
         """Return what the machine, the process and the parts do now; what is not measured is None."""

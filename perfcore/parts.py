@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from perfcore import working
 from perfcore.config.schema import (
     CacheConfig,
     DiskLayer,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:  # a room is imported when its part is built, and not before
     from perfcore.monitor.rules import Rule
     from perfcore.parsing import OptimizedParser
     from perfcore.precompile import Precompilation
-    from perfcore.workers import WorkerPool
 
 __all__ = ["LATER", "PARTS", "Later", "Part", "configured_rules", "nothing"]
 
@@ -201,20 +201,6 @@ def _no_profiler() -> PerformanceProfiler:
     return PerformanceProfiler(0.0)
 
 
-def _workers(config: PerformanceConfig) -> WorkerPool:
-    from perfcore.workers import WorkerPool
-
-    pool, queues = config.workers.pool, config.workers.queues
-    bounds = {name: getattr(queues, name).max_size for name in ("high", "normal", "low")}
-    return WorkerPool(pool.min, pool.max, scaling=pool.scaling, queues=bounds)
-
-
-def _no_workers() -> WorkerPool:
-    from perfcore.workers import InlinePool
-
-    return InlinePool()
-
-
 def _precompilation(config: PerformanceConfig, disk: DiskCache | Cache[Any, Any]) -> Precompilation:
     from perfcore.precompile import Precompilation
 
@@ -261,7 +247,9 @@ PARTS = (
         needs=("cache",),
     ),
     Part("parser", lambda c: True, _parser, nothing),
-    Part("workers", lambda c: c.workers.enabled, _workers, _no_workers),
+    Part("workers", lambda c: c.workers.enabled, working.workers, working.no_workers),
+    Part("cpu_optimizer", lambda c: True, working.cpu_optimizer, nothing, needs=("workers",)),
+    Part("io_optimizer", lambda c: True, working.io_optimizer, nothing),
     Part(
         "predictor",
         _caching(lambda c: c.policies.warmup == "predictive"),

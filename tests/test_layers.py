@@ -38,6 +38,7 @@ FLOORS = {
             "status",
             "stopping",
             "testing",
+            "working",
         ],
         6,
     ),

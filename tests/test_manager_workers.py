@@ -126,3 +126,15 @@ def test_bounds_of_the_configuration_hold():
         with pytest.raises(QueueFullError):
             asyncio.run(manager.workers.run(int, priority="low"))
         go.set()
+
+
+def test_the_optimizers_are_of_the_managers_own_parts(tmp_path):
+    (tmp_path / "file").write_bytes(b"content")
+    with PerformanceManager(workers={"enabled": True}) as manager:
+        assert manager.cpu_optimizer.pool is manager.workers
+        assert [step.outcome for step in manager.cpu_optimizer.optimize_cpu().steps] == ["nothing"] * 3
+        assert manager.io_optimizer.read(str(tmp_path / "file")) == b"content"
+        assert manager.io_optimizer.optimize_io().streams.plain == 1
+        streams = manager.io_optimizer.streams
+    with pytest.raises(ValueError, match="closed"):
+        streams.read(str(tmp_path / "file"))

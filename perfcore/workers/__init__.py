@@ -12,11 +12,15 @@ if TYPE_CHECKING:
         WorkerDiedError,
     )
     from perfcore.workers.inline import InlinePool
+    from perfcore.workers.optimizer import CPUOptimizer, CPUReport, CPUStep
     from perfcore.workers.pool import WorkerPool
     from perfcore.workers.stats import PoolStats
     from perfcore.workers.task import Task
 
 __all__ = [
+    "CPUOptimizer",
+    "CPUReport",
+    "CPUStep",
     "DeadlineError",
     "InlinePool",
     "PoolStats",
@@ -39,6 +43,7 @@ __getattr__, __dir__ = lazy(
             "WorkerDiedError",
         ],
         "perfcore.workers.inline": ["InlinePool"],
+        "perfcore.workers.optimizer": ["CPUOptimizer", "CPUReport", "CPUStep"],
         "perfcore.workers.pool": ["WorkerPool"],
         "perfcore.workers.stats": ["PoolStats"],
         "perfcore.workers.task": ["Task"],

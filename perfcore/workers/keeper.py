@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from perfcore.workers.crew import Crew
     from perfcore.workers.worker import Worker
 
-__all__ = ["Keeper", "Sample", "is_surplus", "processors", "resize", "wanted"]
+__all__ = ["Keeper", "Sample", "busy_share", "is_surplus", "processors", "resize", "wanted"]
 
 #: seconds between two looks
 TICK: Final = 0.01
@@ -67,6 +67,13 @@ def wanted(sample: Sample) -> tuple[int, str]:
     more = min(limit, max(n * 2, sample.least), n + sample.queued)
     share = f"{sample.busy:.0%}".replace("%", " %")
     return more, f"{sample.queued} tasks wait and the workers compute {share} of the time"
+
+
+def busy_share(crew: Crew, seconds: float) -> float:
+    """Look for so many seconds; return the processor time of the workers, of what they can use."""
+    keeper = Keeper(crew)
+    time.sleep(seconds)
+    return keeper._busy(list(crew.workers.values()))
 
 
 def resize(crew: Crew, least: int, most: int) -> None:

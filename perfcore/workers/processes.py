@@ -82,6 +82,11 @@ class ProcessRunner(Runner):
                 bind(self._processors, self._number, executor.submit(os.getpid).result())
         return executor
 
+    def targets(self, worker: Worker) -> list[int]:
+        """Return the process, where there is one."""
+        executor = self._executor
+        return [] if executor is None else list(executor._processes or ())
+
     def end(self) -> None:
         """End the process, which does nothing now."""
         executor, self._executor = self._executor, None

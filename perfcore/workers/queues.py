@@ -132,6 +132,19 @@ class Queues:
         self.rebalanced += moved
         return moved
 
+    def owners(self) -> dict[Task, int]:
+        """Return at which worker each task waits that waits at one."""
+        return {task: worker for worker, lanes in self._own.items() for lane in lanes for task in lane}
+
+    def give_back(self, owners: Mapping[Task, int]) -> None:
+        """Move tasks that wait to the ends of the queues of these workers, where those are still there."""
+        for task, worker in owners.items():
+            lanes = self._own.get(worker)
+            if lanes is not None and task._home is not None and task._home is not lanes[task._level]:
+                task._home.remove(task)
+                task._home = lanes[task._level]
+                task._home.append(task)
+
     def loads(self) -> dict[int, int]:
         """Return how many tasks wait at each worker."""
         return {worker: sum(map(len, lanes)) for worker, lanes in self._own.items()}

@@ -31,6 +31,11 @@ class Runner:
         """Run one task to its end; say whether it returned."""
         return task.run()
 
+    def targets(self, worker: Worker) -> list[int]:
+        """Return the threads, or processes, that do the work, as the system numbers them."""
+        number = worker.thread.native_id
+        return [] if number is None else [number]
+
     def end(self) -> None:
         """Let go of what the worker held."""
 
