@@ -31,6 +31,8 @@ class Calls:
         self.waiting: set[Task[Any]] = set()
         self.begin = self.waiting.add
         self.end = self.waiting.discard
+        #: seconds that workers stood aside, all together: they would have computed
+        self.stood = 0.0
 
     def enter(self, lock: Any, task: Task[Any]) -> None:
         """Acquire a lock of the crew; who has to wait for it calls meanwhile."""
@@ -47,13 +49,18 @@ class Calls:
         worker therefore asks again when it has the GIL again.
         """
         if self.waiting:
-            time.sleep(ASIDE)
+            self._nap()
         while not lock.acquire(False):
-            time.sleep(ASIDE)
+            self._nap()
+
+    def _nap(self) -> None:
+        start = time.monotonic()
+        time.sleep(ASIDE)
+        self.stood += time.monotonic() - start
 
     def answer(self, crew: Crew, worker: Worker) -> None:
         """Step aside, in a worker, until there is something to do again; forget calls that nobody ends."""
-        calls = list(self.waiting)
+        calls, start = list(self.waiting), time.monotonic()
         crew.resting.append(worker)
         if not (self.waiting and worker.gate.acquire(True, PATIENCE)):
             with crew.lock:
@@ -62,6 +69,7 @@ class Calls:
                 else:  # somebody woke it just now
                     worker.gate.acquire()
             self.waiting.difference_update(calls)
+        self.stood += time.monotonic() - start
 
     def wait(self, crew: Crew, task: Task[Any], timeout: float | None) -> None:
         """Wait for the end of a task outside the pool; for an urgent one nothing else is begun meanwhile."""

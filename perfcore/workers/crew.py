@@ -60,6 +60,7 @@ class Crew:
         self.resting: list[Worker] = []
         self.calls = Calls()
         self.blocked = 0  # workers that wait for tasks of this crew
+        self.expiring = False  # some task that waits may have a deadline
         self.surplus = 0  # workers that are to go though tasks wait
         self.waiting_for_room = 0
         self.keeper: Keeper | None = None
@@ -83,6 +84,8 @@ class Crew:
             if not self.queues.offer(task, None if worker is None else worker.number, force):
                 return False
             self.submitted += 1
+            if task._expires is not None:
+                self.expiring = True
             if self.resting:
                 self.resting.pop().gate.release()
             elif len(self.workers) < self.least + self.blocked:

@@ -110,6 +110,7 @@ class Keeper:
         self._crew = crew
         self._clocks = {worker.number: _processor_time(worker) for worker in crew.workers.values()}
         self._processors = processors()
+        self._stood = crew.calls.stood
         self._at = time.monotonic()
 
     def start(self) -> None:
@@ -166,18 +167,26 @@ class Keeper:
         return True
 
     def _expire(self) -> None:
+        if not self._crew.expiring:  # a look at all that waits holds up who submits
+            return
         now = time.monotonic()
         with self._crew.lock:
             late = [t for t in self._crew.queues if t._expires is not None and t._expires <= now]
             late = [task for task in late if self._crew.queues.take_out(task)]
+            self._crew.expiring = any(task._expires is not None for task in self._crew.queues)
         for task in late:
             self._crew.expire(task)
 
     def _busy(self, workers: list[Worker]) -> float:
-        """Return the processor time that workers used since the last look, per second and processor."""
+        """Return the processor time that workers used since the last look, per second and processor.
+
+        What they stood aside for others counts, too: more workers would stand aside as well.
+        """
         now = time.monotonic()
         clocks = {worker.number: _processor_time(worker) for worker in workers}
         used = sum(spent - self._clocks.get(number, 0.0) for number, spent in clocks.items())
+        stood, self._stood = self._crew.calls.stood - self._stood, self._crew.calls.stood
+        used += stood
         elapsed, self._at, self._clocks = now - self._at, now, clocks
         return max(0.0, used / (elapsed * self._processors)) if elapsed > 0 else 0.0
 
