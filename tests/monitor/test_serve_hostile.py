@@ -333,6 +333,39 @@ def test_many_at_once_all_get_their_own_answers():
     assert failures == []
 
 
+FLOOD = """
+    import socket, sys, threading
+    request = f"GET {sys.argv[2]} HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n".encode() * 20
+
+    def ask():
+        with socket.create_connection(("127.0.0.1", int(sys.argv[1]))) as client:
+            send = lambda: [client.sendall(request) for _ in range(10**6)]
+            threading.Thread(target=send, daemon=True).start()
+            while client.recv(65536):
+                pass
+
+    for _ in range(4):
+        threading.Thread(target=ask, daemon=True).start()
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metrics"])
+def test_those_who_ask_without_end_take_a_quarter_of_a_core_and_no_more(path):
+    with MetricsServer(Sources(), port=0, interval=3600, history=3600) as server:
+        command = [sys.executable, "-c", textwrap.dedent(FLOOD), str(server.port), path]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as flood:
+            try:
+                wait_for(lambda: server.stats().answers.get(200, 0) > 100)
+                begun, used = time.monotonic(), time.process_time()
+                time.sleep(1.5)
+                share = (time.process_time() - used) / (time.monotonic() - begun)
+                assert share < 0.65  # a quarter for each of two threads, and something for this one
+                assert ask(server).status == 200
+            finally:
+                flood.kill()
+
+
 def test_without_descriptors_it_waits_for_better_times():
     script = """
         import os, resource, socket, time

@@ -11,6 +11,7 @@ from perfcore.monitor.serve.once import Once
 from perfcore.monitor.serve.request import Refused, Request
 from perfcore.monitor.serve.response import Response, refusal
 from perfcore.monitor.serve.routes import Resource, find
+from perfcore.monitor.serve.share import Share
 
 __all__ = ["Desk"]
 
@@ -34,6 +35,7 @@ class Desk:
         self._deliver, self._once = deliver, once
         slow = [path for path, resource in resources.items() if resource.slow]
         self._lanes = {path: Lane(f"serve{path}", self._work, room=room) for path in slow}
+        self._shares: dict[str, Share] = {}
 
     def answer(self, request: Request, ticket: Any) -> tuple[Response, bool] | None:
         """Return the answer, and whether it is the last on its connection; None when it will be delivered."""
@@ -54,6 +56,9 @@ class Desk:
     def _work(self, job: tuple[Any, Request, Resource]) -> None:
         ticket, request, resource = job
         self._deliver(ticket, request, self._made(request, resource))
+        if request.path not in self._shares:  # begun here, because it is of this thread's time
+            self._shares[request.path] = Share()
+        self._shares[request.path].pause()
 
     def _made(self, request: Request, resource: Resource) -> Response:
         try:

@@ -24,6 +24,7 @@ from perfcore.monitor.serve.once import Once
 from perfcore.monitor.serve.request import Refused, Request
 from perfcore.monitor.serve.response import Response, refusal
 from perfcore.monitor.serve.routes import resources
+from perfcore.monitor.serve.share import Share
 from perfcore.monitor.serve.sources import Sources
 from perfcore.monitor.serve.watch import Watch
 
@@ -152,9 +153,11 @@ class MetricsServer:
     # -- the loop --
 
     def _run(self) -> None:
+        share = Share()
         try:
             while not self._ended():
                 self._turn()
+                share.pause()
         except Exception as error:
             self._once.warn("serving", error)
         finally:
