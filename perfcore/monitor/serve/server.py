@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import socket
 from collections import Counter, deque
 from collections.abc import Iterable
 from functools import partial
@@ -17,6 +16,7 @@ from weakref import WeakSet
 
 from perfcore._log import logger
 from perfcore.monitor.serve.access import Access
+from perfcore.monitor.serve.bell import Bell
 from perfcore.monitor.serve.binding import bind, resolve
 from perfcore.monitor.serve.connection import Connection, Patience
 from perfcore.monitor.serve.desk import Desk
@@ -102,11 +102,10 @@ class MetricsServer:
 
     def _open(self) -> None:
         self._selector = DefaultSelector()
-        self._alarm, self._bell = socket.socketpair()
-        for each in (self._listener, self._alarm, self._bell):
-            each.setblocking(False)
+        self._bell = Bell()
+        self._listener.setblocking(False)
         self._selector.register(self._listener, EVENT_READ, self._accept)
-        self._selector.register(self._alarm, EVENT_READ, self._woken)
+        self._selector.register(self._bell, EVENT_READ, self._bell.heard)
         self._thread: Thread | None = Thread(target=self._run, name="perfcore-serve", daemon=True)
         _servers.add(self)
         self._watch.start()
@@ -136,7 +135,7 @@ class MetricsServer:
         if thread is None:
             return
         self._closing = monotonic() + timeout
-        self._wake()
+        self._bell.ring()
         if thread is not current_thread():
             thread.join(timeout + 1.0)
         self._watch.stop()
@@ -260,18 +259,6 @@ class MetricsServer:
             self._selector.register(connection.socket, now, partial(self._ready, connection))
         self._connections[connection] = now
 
-    def _woken(self) -> None:
-        try:
-            self._alarm.recv(4096)
-        except BlockingIOError:
-            pass
-
-    def _wake(self) -> None:
-        try:
-            self._bell.send(b"!")
-        except OSError:  # full: it will wake anyhow; or closed: nobody is to be woken
-            pass
-
     # -- answers --
 
     def _ask(self, connection: Connection, asked: Request | Refused, now: float) -> None:
@@ -283,7 +270,7 @@ class MetricsServer:
     def _made(self, connection: Connection, request: Request, response: Response) -> None:
         """Take an answer from the thread in which it was made."""
         self._answers.append((connection, request, response))
-        self._wake()
+        self._bell.ring()
 
     def _deliver(self, connection: Connection, request: Request, response: Response) -> None:
         if connection.waits_for(request):
@@ -301,7 +288,7 @@ class MetricsServer:
         for connection in self._connections:
             connection.close()
         self._connections.clear()
-        for each in (self._listener, self._alarm, self._bell, self._selector):
+        for each in (self._listener, self._bell, self._selector):
             each.close()
 
     def _forked(self) -> None:
