@@ -26,7 +26,8 @@ float pc_tally_bound(const pc_tally *tally)
         return 0;
     float share = tally->right / n;
     float spread = square_root(share * (1 - share) / n + 1 / (4 * n * n));
-    return (share + 1 / (2 * n) - spread) / (1 + 1 / n);
+    float bound = (share + 1 / (2 * n) - spread) / (1 + 1 / n);
+    return bound > 0 ? bound : 0; /* rounding */
 }
 
 static inline void cells_of(const pc_traits *t, uint32_t cells[PC_JUDGE_TABLES])
@@ -101,6 +102,12 @@ float pc_judge_confidence(const pc_judge *j, unsigned grade)
     return soon > late ? soon : late;
 }
 
+void pc_judge_refresh(pc_judge *j)
+{
+    for (unsigned grade = 0; grade < PC_GRADES; grade++)
+        j->confidence[grade] = pc_judge_confidence(j, grade);
+}
+
 static bool tally_valid(const pc_tally *tally)
 {
     return tally->count >= 0 && tally->count <= 1 / (1 - KEEP) + 1 && tally->right >= 0 &&
@@ -114,7 +121,8 @@ bool pc_judge_valid(const pc_judge *j)
             if (!(j->weights[table][cell] >= -WEIGHT_LIMIT && j->weights[table][cell] <= WEIGHT_LIMIT))
                 return false; /* NaN too */
     for (unsigned grade = 0; grade < PC_GRADES; grade++)
-        if (!tally_valid(&j->soon[grade]) || !tally_valid(&j->late[grade]))
+        if (!tally_valid(&j->soon[grade]) || !tally_valid(&j->late[grade]) ||
+            !(j->confidence[grade] >= 0 && j->confidence[grade] <= 1))
             return false;
     return true;
 }

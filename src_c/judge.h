@@ -34,6 +34,7 @@ typedef struct {
 typedef struct {
     float weights[PC_JUDGE_TABLES][PC_JUDGE_CELLS];
     pc_tally soon[PC_GRADES], late[PC_GRADES];
+    float confidence[PC_GRADES]; /* as of the latest pc_judge_refresh */
 } pc_judge;
 
 /* The lower end of the interval for the share of what came true; 0 below four guesses. */
@@ -52,8 +53,10 @@ unsigned pc_judge_grade(float score);
 void pc_judge_soon(pc_judge *j, const pc_traits *t, unsigned grade, bool right);
 void pc_judge_late(pc_judge *j, unsigned grade, bool right);
 
-/* The share of a grade's guesses that come true: at least that, as far as is known. */
+/* The share of a grade's guesses that come true: at least that, as far as is known. Square roots and divisions are the
+ * dearest part of a guess, so that owners refresh `confidence` now and then, and look there. */
 float pc_judge_confidence(const pc_judge *j, unsigned grade);
+void pc_judge_refresh(pc_judge *j);
 
 /* Whether all numbers are finite and within bounds. */
 bool pc_judge_valid(const pc_judge *j);

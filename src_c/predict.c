@@ -2,6 +2,7 @@
 
 #define SOON 256u       /* visits of the short horizon */
 #define LATE 8192u      /* visits of the long one, at most */
+#define REFRESH 64u     /* visits from one look at all confidences to the next */
 #define MATURING 32u    /* guesses that one visit looks at, for each horizon; it makes at most PC_PREDICT_VOTES */
 #define TRIES 8u        /* rows that are looked at for one to be given away */
 #define KEEP 0.998f      /* the last 500 loads make the precision */
@@ -269,7 +270,7 @@ static float kept_share(const pc_predict *p)
 
 static float confidence_of(const pc_predict *p, unsigned grade)
 {
-    return pc_judge_confidence(&p->judge, grade) * kept_share(p);
+    return p->judge.confidence[grade] * kept_share(p);
 }
 
 static void guess(pc_predict *p, pc_row *row, uint32_t number, pc_traits traits)
@@ -559,6 +560,8 @@ pc_visited pc_predict_visit(pc_predict *p, uint64_t hash, uint64_t context_hash,
     float pace = pc_history_pace(&p->history, context, p->now);
     pc_predict_open(p);
     look_back(p);
+    if (p->now % REFRESH == 0)
+        pc_judge_refresh(&p->judge);
     write_off(p);
     expire_listed(p);
     forgive(p);
