@@ -27,6 +27,7 @@ FLOORS = {
             "assembly",
             "cli",
             "compat",
+            "doctor",
             "fastpath",
             "integrations",
             "manager",

@@ -138,7 +138,7 @@ def _put_back(ladder: Ladder, policy: str, entries: list[Any]) -> None:
     memory = ladder._memory
     if memory.policy == policy:
         arguments, _, attributes = _state(ladder)
-        memory.__setstate__((arguments, entries, attributes))  # type: ignore[attr-defined]
+        memory.__setstate__((arguments, entries, attributes))
         return
     for entry in entries:  # another policy knows nothing of queues and frequencies
         left = entry[_TIMES[0]]

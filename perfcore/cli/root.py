@@ -15,6 +15,7 @@ from perfcore.cli import config as config_commands
 from perfcore.cli import remote as remote_commands
 from perfcore.cli._extra import typer
 from perfcore.cli.dashboard import dashboard
+from perfcore.cli.doctor import doctor
 from perfcore.cli.parse import parse
 from perfcore.cli.simulate import simulate
 from perfcore.cli.top import top
@@ -82,6 +83,7 @@ def options(
 command(dashboard)
 command(parse)
 command(simulate)
+command(doctor)
 command(top)
 for _name, _commands, _help in (
     ("cache", cache_commands.COMMANDS, "Look into a cache directory and keep it in order."),

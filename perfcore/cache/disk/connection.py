@@ -14,6 +14,7 @@ from perfcore.cache.disk.faults import DAMAGE, LOW_LEVEL
 from perfcore.cache.disk.gate import Gate
 from perfcore.cache.disk.ledger import FORMAT, Ledger
 from perfcore.cache.disk.membership import Membership
+from perfcore.cache.disk.ownership import demand_own
 
 __all__ = ["Connection"]
 
@@ -163,6 +164,7 @@ class Connection:
             self._inherited.close()
             self._inherited = None
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        demand_own(self._directory)
         alone = self._membership.join()
         try:
             if alone:

@@ -42,7 +42,10 @@ def inspect(directory: Path) -> str | None:
 
 def seal(directory: Path) -> None:
     """Note that the data file, which nobody has open, is as its last user left it."""
-    (directory / _SEAL_FILE).write_bytes(_describe(directory / DATA_FILE))
+    description = _describe(directory / DATA_FILE)
+    options = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    with os.fdopen(os.open(directory / _SEAL_FILE, options, 0o600), "wb") as file:
+        file.write(description)
 
 
 def break_seal(directory: Path) -> None:
