@@ -35,6 +35,8 @@ bench: dev servers $(VENV)/.bench  ## the benchmarks of this package, also besid
 	PYTHONHASHSEED=0 $(PYTEST) benchmarks --benchmark-only
 	PYTHONHASHSEED=0 $(PY) -m benchmarks.rivals.memory
 	PYTHONHASHSEED=0 $(PY) -m benchmarks.rivals.remote
+	PYTHONHASHSEED=0 $(PY) -m benchmarks.rivals.workers
+	PYTHONHASHSEED=0 $(PY) -m benchmarks.rivals.io
 	PYTHONHASHSEED=0 $(PY) benchmarks/parsing_ceiling.py
 
 nab: dev  ## the anomaly detector on labelled series, beside published detectors

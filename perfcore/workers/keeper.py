@@ -23,6 +23,8 @@ __all__ = ["Keeper", "Sample", "busy_share", "is_surplus", "processors", "resize
 TICK: Final = 0.01
 #: share of the processors that Python can use above which a thread more only gets in the way
 BUSY: Final = 0.8
+#: looks in a row that must find too few workers: one may be of a moment in which the machine did other things
+_TWICE: Final = 2
 #: looks without anything to do before the keeper goes
 _PATIENCE: Final = 20
 
@@ -111,6 +113,7 @@ class Keeper:
         self._clocks = {worker.number: _processor_time(worker) for worker in crew.workers.values()}
         self._processors = processors()
         self._stood = crew.calls.stood
+        self._scarce = 0  # looks in a row that found too few workers
         self._at = time.monotonic()
 
     def start(self) -> None:
@@ -157,7 +160,9 @@ class Keeper:
                 crew.most,
             )
             size, why = wanted(sample)
-            if size > len(crew.workers):
+            needs = crew.least + crew.blocked > sample.workers
+            self._scarce = self._scarce + 1 if size > sample.workers else 0
+            if size > sample.workers and (needs or self._scarce >= _TWICE):
                 begun = [crew.hire() for _ in range(size - len(crew.workers))]
                 crew.decide(f"{size} workers: {why}")
             crew.queues.rebalance()
