@@ -92,8 +92,8 @@ class AutoScaler:
         """
         now = self._clock() if now is None else now
         if not self._lock.acquire(blocking=False):
-            count = len(self.scaler.backend.nodes())
-            return Decision(now, "hold", count, count, "a change is under way")
+            latest = self._decisions[-1].target if self._decisions else 0
+            return Decision(now, "hold", latest, latest, "a change is under way")
         try:
             metrics = self._measured() if metrics is None else self._known_better(metrics)
             decision = self._decide(metrics, now, None)

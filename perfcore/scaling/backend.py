@@ -101,4 +101,4 @@ class Backend(Protocol):
         """Return the counts so far."""
 
     def close(self) -> None:
-        """End everything that the backend started; closing twice is fine."""
+        """Let pending tasks end, then everything that the backend started; closing twice is fine."""

@@ -91,6 +91,7 @@ class Connection:
         client = self.client
         while not self._closing.wait(self.timeout / 4):
             if client.status != "running":
+                self._lost("its connection was lost")  # what came after Dask had cancelled the rest
                 continue
             try:
                 client.sync(client.scheduler.identity, n_workers=0, callback_timeout=self.timeout / 2)

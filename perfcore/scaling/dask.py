@@ -129,7 +129,7 @@ class DaskBackend:
         packed = pack(fn, args, kwargs)
         reason = self._unusable()
         if reason:
-            if not self._may_fall_back:
+            if not self._may_fall_back or self._closed:
                 raise SchedulerLostError(f"the scheduler at {self.where} cannot be used: {reason}")
             with self._lock:
                 self.local_runs += 1
@@ -250,7 +250,7 @@ class DaskBackend:
         if not tasks:
             return
         log.warning("the scheduler at %s is lost, with %d tasks: %s", self.where, len(tasks), reason)
-        if self._may_fall_back and not self._closed:
+        if self._may_fall_back:
             cluster.run_here(tasks, self._other())
             with self._lock:
                 self.local_runs += len(tasks)
@@ -278,12 +278,18 @@ class DaskBackend:
             if mine:
                 log.warning("a worker was lost: %d tasks run again", mine)
 
-    def close(self) -> None:
-        """End the connection, and the cluster if this backend started it; pending tasks raise."""
+    def close(self, *, wait: bool = True) -> None:
+        """Accept nothing more, let pending tasks end, and end the cluster if this backend started it.
+
+        Without ``wait`` pending tasks raise SchedulerLostError, as they do when it is lost meanwhile.
+        """
         with self._lock:
             if self._closed:
                 return
             self._closed = "the backend is closed"
+        if wait:
+            self._tasks.wait()
+        self._may_fall_back = False
         self._lose(self._closed)
         self._tasks.stop()
         if self._connection is not None:
@@ -296,8 +302,8 @@ class DaskBackend:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close(wait=kind is None)
 
     def __repr__(self) -> str:
         state: Literal["closed", "lost", "connected"] = "connected"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, TypeVar
@@ -87,6 +87,12 @@ class Tasks:
         with self._lock:
             found, self._pending = self._pending, {}
         return [task for task, _ in found.values()]
+
+    def wait(self) -> None:
+        """Wait until all tasks have ended, in whatever way."""
+        with self._lock:
+            pending = [task for task, _ in self._pending.values()]
+        wait(pending)
 
     def stop(self) -> None:
         """End the thread."""

@@ -316,13 +316,20 @@ def test_a_number_of_nodes_is_a_number(scaler, target):
 def test_results_of_a_closed_backend_are_errors(backend):
     other = DaskBackend(backend.where, timeout=20)
     task = other.submit(time.sleep, 5)
-    other.close()
+    other.close(wait=False)
     other.close()
     with pytest.raises(ConnectionError, match="closed"):
         task.result(PATIENCE)
     with pytest.raises(ConnectionError, match="closed"):
         other.submit(int)
     assert "closed" in repr(other)
+
+
+def test_what_was_submitted_ends_before_a_backend_does(backend, tmp_path):
+    path = tmp_path / "marks"
+    with DaskBackend(backend.where, timeout=20) as other:
+        tasks = [other.submit(marks.mark, path, n, 0.05) for n in range(10)]
+    assert [task.result(0) for task in tasks] == [n * n for n in range(10)]
 
 
 def test_nothing_of_a_backend_is_pickled_by_accident():
