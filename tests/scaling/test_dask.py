@@ -175,7 +175,7 @@ def wait_for(futures):
 
 def test_a_node_whose_task_does_not_end_goes_back_to_work(backend, tmp_path):
     path = tmp_path / "marks"
-    tasks = [backend.submit(marks.mark, path, n, 2.0) for n in range(3)]
+    tasks = [backend.submit(marks.mark, path, n, 1.0) for n in range(3)]
     until(lambda: len(marks.begun(path)) == 3)
     with pytest.raises(DrainError, match=r"node .* still had tasks to end after 0\.2 s"):
         HorizontalScaler(backend, drain_timeout=0.2).scale_in(1)
@@ -315,7 +315,7 @@ def test_a_number_of_nodes_is_a_number(scaler, target):
 
 def test_results_of_a_closed_backend_are_errors(backend):
     other = DaskBackend(backend.where, timeout=20)
-    task = other.submit(time.sleep, 5)
+    task = other.submit(time.sleep, 1)
     other.close(wait=False)
     other.close()
     with pytest.raises(ConnectionError, match="closed"):

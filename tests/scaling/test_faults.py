@@ -24,7 +24,7 @@ from perfcore.scaling import (
 
 PATIENCE = 60
 #: seconds in which a lost scheduler is to be an error
-TIMEOUT = 4
+TIMEOUT = 3
 
 cloudpickle.register_pickle_by_value(marks)
 
