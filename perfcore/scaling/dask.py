@@ -91,13 +91,7 @@ class DaskBackend:
         top level needs ``if __name__ == "__main__":``, as with :mod:`multiprocessing`.
         """
         started = cluster.start_local(checks.nodes("n_workers", n_workers), threads, options or {})
-        try:
-            backend = cls(started, **own)
-        except BaseException:
-            started.close()
-            raise
-        backend._owned = started
-        return backend
+        return cls._owning(started, own)
 
     @classmethod
     def ssh(cls, hosts: list[str], *, options: dict[str, Any] | None = None, **own: Any) -> Self:
@@ -107,6 +101,16 @@ class DaskBackend:
         ``remote_python`` of Dask's ``SSHCluster``. There are no more nodes than hosts.
         """
         started = cluster.start_ssh(hosts, options or {})
+        backend = cls._owning(started, own)
+        try:
+            backend.add_nodes(len(hosts) - 1, backend._timeout)  # who has said that it starts comes later
+        except BaseException:
+            backend.close(wait=False)
+            raise
+        return backend
+
+    @classmethod
+    def _owning(cls, started: Any, own: dict[str, Any]) -> Self:
         try:
             backend = cls(started, **own)
         except BaseException:

@@ -26,8 +26,8 @@ def test_machines_over_ssh_leave_and_come_back_and_there_are_no_others(ssh_port,
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
     options = {
         "connect_options": {"port": ssh_port, "known_hosts": None, "username": "anybody"},
-        "worker_options": {"nthreads": 1, "dashboard": False},
-        "scheduler_options": {"port": 0, "dashboard_address": "127.0.0.1:0"},
+        "worker_options": {"nthreads": 1, "dashboard": False, "host": "127.0.0.1"},
+        "scheduler_options": {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"},
     }
     with DaskBackend.ssh(["127.0.0.1"] * 3, options=options, timeout=20) as backend:
         scaler = HorizontalScaler(backend)
