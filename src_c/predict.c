@@ -257,7 +257,7 @@ static void list(pc_predict *p, pc_row *row, uint32_t number, float confidence)
     if (p->listed_next - p->listed_first == PC_PREDICT_LISTED)
         unlist_oldest(p);
     *listed_at(p, p->listed_next++) = (pc_foreseen){number, (uint32_t)row->hash, p->now, confidence};
-    row->flags |= PC_ROW_LISTED;
+    row->flags |= PC_ROW_LISTED | PC_ROW_TOLD;
 }
 
 /* Guesses that come true may still load in vain: what arrives late, or is evicted too soon. The audit of what was loaded
@@ -531,15 +531,15 @@ static void settle_row(pc_predict *p, pc_row *row, int hit)
     if (row->flags & PC_ROW_HELD)
         redeem(p, row, hit != 0);
     close_guesses(p, row);
-    row->flags &= (uint8_t)~(PC_ROW_LISTED | PC_ROW_LOADING);
+    row->flags &= (uint8_t)~(PC_ROW_LISTED | PC_ROW_LOADING | PC_ROW_TOLD);
 }
 
 static uint32_t revisit(pc_predict *p, pc_row *row, uint32_t context, int hit)
 {
-    bool was_held = row->flags & PC_ROW_HELD;
+    bool was_told = row->flags & PC_ROW_TOLD; /* then a hit does not say how long entries stay by themselves */
     uint32_t since = age(p, row->seen);
     settle_row(p, row, hit);
-    if (!was_held)
+    if (!was_told)
         learn_stay(p, since, hit);
     row->gap = (uint8_t)(half_octaves(since) + 1);
     return pc_history_holds(&p->history, row->last) ? pc_history_follow(&p->history, context, row->last) : 0;

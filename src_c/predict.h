@@ -32,7 +32,13 @@
 #define PC_PREDICT_FARTHEST 1024u
 #define PC_PREDICT_REST 512u   /* visits that a pause lasts */
 
-typedef enum { PC_ROW_LISTED = 1, PC_ROW_LOADING = 2, PC_ROW_HELD = 4, PC_ROW_RECENT = 8 } pc_row_flag;
+typedef enum {
+    PC_ROW_LISTED = 1,
+    PC_ROW_LOADING = 2,
+    PC_ROW_HELD = 4,
+    PC_ROW_RECENT = 8, /* visited since the hand passed */
+    PC_ROW_TOLD = 16,  /* predicted since its last visit: somebody may have loaded it without saying so */
+} pc_row_flag;
 
 typedef struct { /* 32 bytes: half a cache line */
     uint64_t hash;

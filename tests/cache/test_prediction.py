@@ -544,3 +544,23 @@ def test_a_damaged_model_is_never_believed(model_bytes, tmp_path_factory, data):
     predictive = PredictiveCaching(Cache(100), model=path)
     predictive._predictor._check()  # refused, or sound: its checksum was made anew
     predictive.record("key")
+
+
+# --- loaded by somebody else --------------------------------------------------------------------------------
+
+
+def test_who_loads_predictions_by_hand_need_not_say_so():
+    cache, flying, misses = Cache(400, policy="lru"), deque(), 0
+    predictive = PredictiveCaching(cache)
+    for now, key in enumerate(list(range(4000)) * 8):
+        while flying and flying[0][0] <= now:
+            cache.setdefault(flying.popleft()[1], 0)
+        predictive.record(key)
+        if cache.get(key) is None:
+            misses += 1
+            cache[key] = key
+        under_way = {wanted for _, wanted in flying}
+        for found in predictive.predict_future_access():
+            if found.key not in under_way:
+                flying.append((now + 50, found.key))
+    assert misses < 32_000 * 0.5  # LRU alone misses always; the first two rounds teach
