@@ -1,4 +1,4 @@
-"""A forked child goes on using the caches that it inherits, whatever other threads did to them then."""
+"""A forked child goes on using the caches and pools that it inherits, whatever other threads did to them then."""
 
 import os
 import subprocess
@@ -10,10 +10,17 @@ import pytest
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
 FORKS = """
-    import os, sys, threading, time
+    import faulthandler, os, sys, threading, time
     from perfcore.cache import Cache
+    from perfcore.memory import BufferPool, ObjectPool
 
-    caches, stop, heard = [Cache(100, ttl=60), Cache(50, policy="lru")], [], []
+    faulthandler.dump_traceback_later(150, exit=True)  # the parent hangs
+    caches, stop = [Cache(100, ttl=60), Cache(50, policy="lru")], []
+    objects, buffers = ObjectPool(object, max=8), BufferPool()
+
+    def use_pools():
+        with objects.acquire(), buffers.acquire(5000):
+            pass
 
     def work(thread):
         n = 0
@@ -24,6 +31,7 @@ FORKS = """
                 assert cache.get((thread, n % 60)) in (n, None)
                 if n % 500 == 0:
                     cache.expire()
+            use_pools()
             short = Cache(3)  # comes and goes while others fork
             short["x"] = n
 
@@ -35,6 +43,9 @@ FORKS = """
             assert len(cache) <= cache.maxsize
             cache.clear()
             cache._check()
+        for _ in range(30):
+            use_pools()
+        objects._check()
         fresh = Cache(3)
         fresh["x"] = 1
         del fresh
@@ -70,7 +81,7 @@ FORKS = """
 """
 
 
-def test_children_of_a_process_with_busy_threads_use_their_caches():
+def test_children_of_a_process_with_busy_threads_use_their_caches_and_pools():
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", textwrap.dedent(FORKS)],
         capture_output=True,
