@@ -1,4 +1,4 @@
-"""A forked child goes on using the caches and pools that it inherits, whatever other threads did to them then."""
+"""A forked child goes on using the caches and pools it inherits, whatever other threads did to them then."""
 
 import os
 import subprocess
