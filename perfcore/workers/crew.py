@@ -312,10 +312,8 @@ class Crew:
         """Wait for all workers but the caller; False when some are still at it."""
         end = None if timeout is None else time.monotonic() + timeout
         for worker in list(self.workers.values()):
-            if worker.thread.ident is not None and worker is not current_worker():
-                worker.thread.join(None if end is None else max(0.0, end - time.monotonic()))
-                if worker.thread.is_alive():
-                    return False
+            if worker is not current_worker() and not worker.join(end):
+                return False
         return True
 
     def abandon(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from threading import Lock, Thread, local
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from perfcore.workers.crew import Crew
 
 __all__ = ["Runner", "Worker", "current_worker", "here"]
+
+#: seconds within which a worker that was hired is started
+_START = 1.0
 
 #: ``here.worker`` is the worker in whose thread one is
 here = local()
@@ -55,3 +59,18 @@ class Worker:
         self.done = self.failed = 0
         self.helper: Worker | None = None  # began because this one waits
         self.thread = Thread(target=crew.work, args=(self,), name=f"{crew.name}-{number}", daemon=True)
+
+    def join(self, end: float | None) -> bool:
+        """Wait for its end until a moment of the monotonic clock; False when it is still at it.
+
+        One that somebody is about to start is waited for, too, but not for ever: that may be this thread.
+        """
+        begun = time.monotonic() + _START
+        while self.thread.ident is None and self.number in self.crew.workers:
+            if time.monotonic() >= (begun if end is None else min(begun, end)):
+                return end is None
+            time.sleep(0.0005)
+        if self.thread.ident is None:  # it could not be started
+            return True
+        self.thread.join(None if end is None else max(0.0, end - time.monotonic()))
+        return not self.thread.is_alive()
