@@ -62,6 +62,11 @@ def _let_adapt(monitor: MetricsCollector, strategy: AdaptiveCacheStrategy | None
         monitor.every(_ADAPTING, lambda metrics: strategy.adapt_cache())
 
 
+def _let_preload(strategy: AdaptiveCacheStrategy | None, predictor: PredictiveCaching) -> None:
+    if strategy is not None:
+        strategy.preload = predictor.preload_predicted_data
+
+
 #: what two parts have to do with each other
 _MEETINGS: dict[tuple[str, str], Callable[[Any, Any], None]] = {
     ("monitor", "memory"): lambda monitor, cache: monitor.caching.add("memory", cache),
@@ -75,4 +80,5 @@ _MEETINGS: dict[tuple[str, str], Callable[[Any, Any], None]] = {
     ),
     ("fast_path", "cache"): _let_hurry,
     ("fast_path", "predictor"): _let_rest,
+    ("strategy", "predictor"): _let_preload,
 }

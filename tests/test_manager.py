@@ -503,3 +503,15 @@ def test_the_memory_tier_is_adapted_within_its_size_or_advice_is_given(level, ou
 def test_without_memory_there_is_nothing_to_adapt():
     with PerformanceManager(enable_caching=False) as manager:
         assert manager.strategy is None
+
+
+def test_a_strategy_asks_the_predictor_for_what_will_be_wanted():
+    caching = {"max_memory": "1MB", "policies": {"warmup": "predictive"}}
+    with PerformanceManager(optimization_level="aggressive", caching=caching) as manager:
+        predictor, strategy = manager.predictor, manager.strategy
+        assert strategy.preload == predictor.preload_predicted_data
+        for turn in range(20_000):
+            if manager.memory.get(turn) is None:
+                manager.memory.set(turn, bytes(1000))
+        (step,) = strategy.adapt_cache()
+        assert (step.kind, step.outcome) == ("preload", "applied")

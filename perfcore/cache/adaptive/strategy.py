@@ -96,7 +96,9 @@ class AdaptiveCacheStrategy:
         self._least = least or max(1, self._budget // 16)
         if not 0 < self._least <= self._budget:
             raise ValueError(f"least must be from 1 to the budget of {self._budget}, got {least!r}")
-        self._target, self._apply, self._preload, self._evidence = target, apply, preload, evidence
+        self._target, self._apply, self._evidence = target, apply, evidence
+        #: What is called when lookups miss and no other step helps; may be assigned.
+        self.preload = preload
         self._lock = Lock()
         self._steps: deque[Step] = deque(maxlen=_KEPT)
         self._pending: Step | None = None
@@ -151,7 +153,7 @@ class AdaptiveCacheStrategy:
             step = propose(analysis)
             if step is not None:
                 return [self._take(step)]
-        if self._preload is not None and analysis.l1_hit_rate < self._target:
+        if self.preload is not None and analysis.l1_hit_rate < self._target:
             return [self._take(Step("preload", None, None, "lookups miss", 0.0, "applied"))]
         return []
 
@@ -226,8 +228,8 @@ class AdaptiveCacheStrategy:
 
     def _make(self, kind: str, value: Any) -> None:
         if kind == "preload":
-            assert self._preload is not None
-            self._preload()
+            assert self.preload is not None
+            self.preload()
         elif kind == "size":
             self._cache.resize(value)
             self._observation.restart()
