@@ -235,7 +235,7 @@ class Computing(Storing):
         self._turns.forked()
         self._catching_up = RLock()
         for tier in self._below:
-            if isinstance(tier, Attentive):
+            if isinstance(tier, Attentive | DiskTier):
                 tier.forked()
         if not any(isinstance(tier, DiskTier) for tier in self._below):
             self._flights.forked()

@@ -197,6 +197,10 @@ class DiskTier:
         found, self._position = news(self._store, self._position)
         return [one for one in found if one.origin != self._origin]
 
+    def forked(self) -> None:
+        """In a forked child: what the parent changes is news here, and the other way round."""
+        self._origin = getrandbits(63) | 1
+
     @property
     def flights(self) -> Flights:
         """Single flight for all processes on the directory."""
