@@ -66,7 +66,7 @@ class Assembly:
                     self._build_all()
                     return self
                 for part in PARTS:
-                    if part.at_start and part.wanted(self._config):
+                    if part.wanted(self._config) and part.at_start(self._config):
                         self._build(part.name)
                 if self._config.caching.enabled and self._config.caching.policies.warmup == "eager":
                     self._build("cache")  # which brings back what memory held at the last stop

@@ -33,7 +33,7 @@ class Part:
     """Something that a manager builds on first use, where the configuration wants it, and closes at the end.
 
     One that is not wanted is replaced by what ``absent`` makes and does nothing, so that code need not ask;
-    so is a ``tier`` of the cache that cannot be built. With ``at_start`` it does not wait for its first use.
+    so is a ``tier`` of the cache that cannot be built. Where ``at_start`` it does not wait for its first use.
     ``build`` gets the configuration and the parts that this one ``needs``, which are built before.
     """
 
@@ -43,7 +43,7 @@ class Part:
     absent: Callable[[], Any]
     tier: bool = False
     needs: tuple[str, ...] = ()
-    at_start: bool = False
+    at_start: Callable[[PerformanceConfig], bool] = lambda config: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +225,12 @@ def _predictive(name: str) -> Callable[..., Any]:
     return build
 
 
+def _are_scaled(config: PerformanceConfig) -> bool:
+    """Say whether an alert may be about the pool of workers before anybody has used it."""
+    alerts = config.monitoring.alerts
+    return "scale_workers" in (alerts.cpu.action, alerts.memory.action, alerts.latency.action)
+
+
 def _monitoring(wanted: Callable[[Monitoring], bool]) -> Callable[[PerformanceConfig], bool]:
     return lambda config: config.monitoring.enabled and wanted(config.monitoring)
 
@@ -247,7 +253,13 @@ PARTS = (
         needs=("cache",),
     ),
     Part("parser", lambda c: True, _parser, nothing),
-    Part("workers", lambda c: c.workers.enabled, working.workers, working.no_workers),
+    Part(
+        "workers",
+        lambda c: c.workers.enabled,
+        working.workers,
+        working.no_workers,
+        at_start=_are_scaled,
+    ),
     Part("cpu_optimizer", lambda c: True, working.cpu_optimizer, nothing, needs=("workers",)),
     Part("io_optimizer", lambda c: True, working.io_optimizer, nothing),
     Part(
@@ -256,7 +268,7 @@ PARTS = (
         _predictive("predictor"),
         _predictive("no_predictor"),
         needs=("cache", "disk", "workers"),
-        at_start=True,
+        at_start=lambda config: True,
     ),
     Part(
         "profiler",
@@ -272,7 +284,7 @@ PARTS = (
         _monitor,
         _no_monitor,
         needs=("alerts",),
-        at_start=True,
+        at_start=lambda config: True,
     ),
     Part(
         "backend",
@@ -290,7 +302,7 @@ PARTS = (
         _scaling("autoscaler"),
         _scaling("no_autoscaler"),
         needs=("scaler", "monitor"),
-        at_start=True,
+        at_start=lambda config: True,
     ),
     Part(
         "precompilation",
@@ -298,7 +310,7 @@ PARTS = (
         _precompilation,
         lambda: None,
         needs=("disk",),
-        at_start=True,
+        at_start=lambda config: True,
     ),
 )
 

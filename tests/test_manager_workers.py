@@ -138,3 +138,12 @@ def test_the_optimizers_are_of_the_managers_own_parts(tmp_path):
         streams = manager.io_optimizer.streams
     with pytest.raises(ValueError, match="closed"):
         streams.read(str(tmp_path / "file"))
+
+
+def test_an_alert_that_scales_workers_finds_them_before_anybody_has_used_them():
+    monitoring = {"interval": 60, "alerts": {"cpu": {"threshold": 80, "action": "scale_workers"}}}
+    with PerformanceManager(monitoring=monitoring, workers={"pool": {"min": 1, "max": 2}}) as manager:
+        assert manager.status().parts["workers"].state == "running"
+        assert "scale_workers" in manager.alerts.actions.names()
+    with PerformanceManager(workers={"pool": {"min": 1, "max": 2}}) as manager:
+        assert manager.status().parts["workers"].state == "idle"
