@@ -97,6 +97,7 @@ class Backplane:
         """In a forked child: the thread is the parent's, and what it heard since is not known here."""
         self._lock, self._thread = Lock(), None
         self._seen = None
+        self.origin = getrandbits(62) | 1  # with the parent's, each would take the other's news for its own
         self._begin()
 
     def _run(self) -> None:
