@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from perfcore.config import PerformanceConfig
     from perfcore.errors import CodecError, ConfigError, MissingExtraError, PerfcoreError
     from perfcore.manager import PerformanceManager
-    from perfcore.parsing import optimize_for_performance
+    from perfcore.optimizing import optimize_for_performance
     from perfcore.simulation import SimulationResult, simulate
 
 __all__ = [
@@ -46,7 +46,7 @@ __getattr__, __dir__ = lazy(
         "perfcore.config": ["PerformanceConfig"],
         "perfcore.errors": ["CodecError", "ConfigError", "MissingExtraError", "PerfcoreError"],
         "perfcore.manager": ["PerformanceManager"],
-        "perfcore.parsing": ["optimize_for_performance"],
+        "perfcore.optimizing": ["optimize_for_performance"],
         "perfcore.simulation": ["SimulationResult", "simulate"],
     },
 )

@@ -32,6 +32,7 @@ FLOORS = {
             "integrations",
             "manager",
             "meetings",
+            "optimizing",
             "parts",
             "precompile",
             "reload",
