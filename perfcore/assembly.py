@@ -67,10 +67,19 @@ class Assembly:
                     return self
                 for part in PARTS:
                     if part.wanted(self._config) and part.at_start(self._config):
-                        self._build(part.name)
+                        self._begin(part)
                 if self._config.caching.enabled and self._config.caching.policies.warmup == "eager":
                     self._build("cache")  # which brings back what memory held at the last stop
         return self
+
+    def _begin(self, part: Part) -> None:
+        """Build a part that nobody has asked for; when it fails the others do without it."""
+        try:
+            self._build(part.name)
+        except (ConfigError, ImportError):  # neither gets better by going on
+            raise
+        except Exception:
+            log.warning("going on without the %s: %s", part.name, self._failures.get(part.name))
 
     async def initialize(self) -> Self:
         """:meth:`start`, without holding up the event loop."""

@@ -236,3 +236,26 @@ def test_closing_during_a_start_waits_for_it_as_long_as_it_may(parts, may_end):
     starting.join(60)
     manager.close(timeout=60)
     assert manager.status().state == "closed"
+
+
+def test_a_part_that_cannot_begin_leaves_the_others_alone_and_is_tried_again(monkeypatch, caplog):
+    from perfcore.monitor import MetricsCollector
+
+    broken = [OSError("too many open files")]
+
+    def start_collection(self, real=MetricsCollector.start_collection):
+        if broken:
+            raise broken[0]
+        return real(self)
+
+    monkeypatch.setattr(MetricsCollector, "start_collection", start_collection)
+    with PerformanceManager(monitoring={"interval": 60}) as manager:
+        status = manager.status().parts["monitor"]
+        assert (status.state, status.detail) == ("failed", "OSError: too many open files")
+        manager.memory["a"] = 1
+        with pytest.raises(OSError, match="too many open files"):
+            _ = manager.monitor
+        broken.clear()
+        assert manager.monitor.running
+        assert manager.status().parts["monitor"].state == "running"
+    assert "going on without the monitor: OSError: too many open files" in caplog.text
