@@ -40,6 +40,7 @@ def loaded(monkeypatch, config=None, **variables):
         ("PERFCORE_ENABLE_PROFILING", "1", "monitoring.enable_profiling", True),
         ("PERFCORE_ENABLE_CACHING", "off", "caching.enabled", False),
         ("PERFCORE_WORKERS__POOL__MAX", "16", "workers.pool.max", 16),
+        ("PERFCORE_SCALING__ADDRESS", "1.0", "scaling.address", "1.0"),
     ],
 )
 def test_a_variable_states_a_setting_and_is_named_as_its_origin(monkeypatch, name, text, setting, value):
