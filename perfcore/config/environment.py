@@ -7,7 +7,7 @@ begin with ``PERFCORE_``, too, so one without a double underscore is a setting o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import get_args, get_origin
+from typing import get_origin
 
 import msgspec
 
@@ -60,8 +60,6 @@ def _value(path: str, text: str) -> object:
         return None
     if get_origin(_bare(setting)) is tuple:
         return [part.strip() for part in text.split(",") if part.strip()]
-    if {*_members(setting)} <= {str, type(None)}:
-        return text
     if _bare(setting) is bool and text.lower() in _WORDS:
         return _WORDS[text.lower()]
     try:
@@ -69,11 +67,6 @@ def _value(path: str, text: str) -> object:
     except msgspec.DecodeError:
         return text
     return text if "str" in setting.accepts.split(" | ") or isinstance(value, list | dict) else value
-
-
-def _members(setting: Field) -> tuple[object, ...]:
-    """The types that a setting may have."""
-    return get_args(setting.type) or (setting.type,)
 
 
 def _bare(setting: Field) -> object:

@@ -40,7 +40,7 @@ def loaded(monkeypatch, config=None, **variables):
         ("PERFCORE_ENABLE_PROFILING", "1", "monitoring.enable_profiling", True),
         ("PERFCORE_ENABLE_CACHING", "off", "caching.enabled", False),
         ("PERFCORE_WORKERS__POOL__MAX", "16", "workers.pool.max", 16),
-        ("PERFCORE_SCALING__ADDRESS", "1.0", "scaling.address", "1.0"),
+        ("PERFCORE_SCALING__BACKEND", "dask", "scaling.backend", "dask"),
     ],
 )
 def test_a_variable_states_a_setting_and_is_named_as_its_origin(monkeypatch, name, text, setting, value):
@@ -98,6 +98,8 @@ def values_of(path):
         return st.sampled_from(["true", "false"])
     if isinstance(setting.default, int) or "factor" in path or path.endswith("max_concurrency"):
         return st.integers(1, 50).map(str)
+    if path == "scaling.address":
+        return st.just("tcp://h:1")
     if "nodes" in path:
         return st.just("h:1,i:2")
     return st.floats(0.01, 1).map(json.dumps)
