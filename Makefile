@@ -33,10 +33,7 @@ types: dev  ## mypy on the package, and the stubs against the extensions
 
 bench: dev servers $(VENV)/.bench  ## the benchmarks of this package, also beside its rivals, and the bounds of the parser's speed
 	PYTHONHASHSEED=0 $(PYTEST) benchmarks --benchmark-only
-	PYTHONHASHSEED=0 $(PY) -m benchmarks.rivals.memory
-	PYTHONHASHSEED=0 $(PY) -m benchmarks.rivals.remote
-	PYTHONHASHSEED=0 $(PY) -m benchmarks.rivals.workers
-	PYTHONHASHSEED=0 $(PY) -m benchmarks.rivals.io
+	PYTHONHASHSEED=0 $(PY) -m benchmarks.rivals memory remote workers io scaling
 	PYTHONHASHSEED=0 $(PY) benchmarks/parsing_ceiling.py
 
 nab: dev  ## the anomaly detector on labelled series, beside published detectors
