@@ -53,8 +53,9 @@ def wait_until(true, what):
 class Server:
     """One redis-server. ``options`` are those of its configuration file, with underscores for hyphens."""
 
-    def __init__(self, folder, port=None, **options):
+    def __init__(self, folder, port=None, *, tls=None, **options):
         self.port = free_port() if port is None else port
+        self.tls = [] if tls is None else ["--tls", "--cacert", str(tls)]
         self.folder = Path(folder) / str(self.port)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.options = {"bind": "127.0.0.1", "save": "", "appendonly": "no"} | {
@@ -73,10 +74,11 @@ class Server:
 
     def start(self):
         """Start it, empty unless it was told to save, and wait until it answers."""
-        arguments = [part for name, value in self.options.items() for part in (f"--{name}", value)]
+        listen = {"port": "0", "tls-port": str(self.port)} if self.tls else {"port": str(self.port)}
+        arguments = [part for name, value in (listen | self.options).items() for part in (f"--{name}", value)]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                ["redis-server", "--port", str(self.port), "--dir", str(self.folder), *arguments],
+                ["redis-server", "--dir", str(self.folder), *arguments],
                 stdout=log,
                 stderr=log,
             )
@@ -85,7 +87,7 @@ class Server:
     def command(self, *words):
         """Return what the server says to a command, as redis-cli prints it."""
         done = subprocess.run(
-            ["redis-cli", "-p", str(self.port), *map(str, words)],
+            ["redis-cli", *self.tls, "-p", str(self.port), *map(str, words)],
             capture_output=True,
             text=True,
             timeout=PATIENCE,
@@ -118,7 +120,7 @@ class Server:
 class Cluster:
     """Primaries with ``replicas`` each, on loopback; ready when all replicas are in step."""
 
-    def __init__(self, folder, primaries=3, replicas=1, **options):
+    def __init__(self, folder, primaries=3, replicas=1, *, tls=None, **options):
         settings = {
             "cluster_enabled": "yes",
             "cluster_config_file": "nodes.conf",
@@ -127,10 +129,14 @@ class Cluster:
             "cluster_allow_reads_when_down": "yes",
             "repl_diskless_sync_delay": 0,
         }
-        self.servers = [Server(folder, **settings | options) for _ in range(primaries * (1 + replicas))]
+        if tls is not None:
+            settings |= {"tls_cluster": "yes", "tls_replication": "yes"}
+        count = primaries * (1 + replicas)
+        self.servers = [Server(folder, tls=tls, **settings | options) for _ in range(count)]
         subprocess.run(
             [
                 "redis-cli",
+                *self.servers[0].tls,
                 "--cluster",
                 "create",
                 *self.nodes,

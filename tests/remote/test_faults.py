@@ -210,7 +210,7 @@ def test_values_that_are_poisoned_under_load(lone, caches):
 
 @pytest.fixture
 def certificates(tmp_path):
-    """Two self-signed certificates for the same name."""
+    """Two self-signed certificates for the same name, and one file with both."""
     for name in ("right", "wrong"):
         subprocess.run(
             [
@@ -222,6 +222,8 @@ def certificates(tmp_path):
             check=True,
             capture_output=True,
         )
+    both = [(tmp_path / f"{name}.pem").read_text() for name in ("right", "wrong")]
+    (tmp_path / "both.pem").write_text("".join(both))
     return tmp_path
 
 
@@ -501,6 +503,51 @@ def test_a_password_that_is_changed_on_all_of_a_cluster(broken_cluster, caches):
     survive(
         "cluster: wrong password", cache, lambda: change("right", "other"), lambda: change("other", "right")
     )
+
+
+@pytest.fixture
+def private_cluster(tmp_path, certificates):
+    """A cluster that speaks nothing but TLS, also among its nodes, which trust both certificates."""
+    cluster = Cluster(
+        tmp_path,
+        tls=certificates / "both.pem",
+        tls_cert_file=certificates / "right.pem",
+        tls_key_file=certificates / "right.key",
+        tls_ca_cert_file=certificates / "both.pem",
+        tls_auth_clients="no",
+    )
+    yield cluster
+    cluster.close()
+
+
+def test_tls_that_is_refused_because_nodes_show_another_certificate(private_cluster, caches, certificates):
+    cluster = private_cluster
+    trusted = {"ssl": True, "ssl_ca_certs": str(certificates / "right.pem"), "ssl_check_hostname": True}
+    cache = caches(nodes=cluster.nodes, replication_factor=2, connection=trusted)
+    wait_until(lambda: cache.check() == [], "all nodes knowing of all others")
+    primaries = cluster.primaries()
+
+    def show(name, servers):
+        shown = ["tls-cert-file", certificates / f"{name}.pem", "tls-key-file", certificates / f"{name}.key"]
+        for server in servers:
+            assert server.command("config", "set", *shown) == "OK"
+            server.command("client", "kill", "type", "normal")
+
+    def heal(servers):
+        struck = [server for server in servers if server in primaries]
+        said = {f"{server.address}: ConnectionError (SSLCertVerificationError)" for server in struck}
+        wait_until(lambda: said <= set(cache.problems()), "somebody seeing whose certificate is wrong")
+        show("right", servers)
+
+    for name, servers in [("one primary", primaries[:1]), ("everywhere", cluster.servers)]:
+        survive(
+            f"cluster: TLS refused, {name}",
+            cache,
+            lambda servers=servers: show("wrong", servers),
+            lambda servers=servers: heal(servers),
+            serving_meanwhile=len(servers) == 1,
+        )
+    gc.collect()
 
 
 @pytest.fixture

@@ -92,7 +92,7 @@ class Node:
     def failed(self, error: Exception) -> None:
         """Note that the server did not answer as it should."""
         self.failures += 1
-        self.breaker.failed(fatal=fatal(error), reason=f"{type(error).__name__}")
+        self.breaker.failed(fatal=fatal(error), reason=_named(error))
 
     def _retry(self, exchange: Exchange, deadline: float, error: Exception) -> bool:
         """Begin again on a new connection if this one was idle and closed meanwhile; say whether it did."""
@@ -155,6 +155,16 @@ class Node:
 def _send(connection: Any, data: bytes, deadline: float) -> None:
     connection._sock.deadline = deadline
     connection.send_packed_command([data], check_health=False)
+
+
+def _named(error: BaseException) -> str:
+    """Name an error, and the error of TLS where it is one that a client library calls by another name."""
+    name, cause = type(error).__name__, error.__cause__ or error.__context__
+    while cause is not None:
+        if type(cause).__name__.startswith("SSL"):
+            return f"{name} ({type(cause).__name__})"
+        cause = cause.__cause__ or cause.__context__
+    return name
 
 
 def fatal(error: BaseException) -> bool:
