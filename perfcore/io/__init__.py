@@ -6,8 +6,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from perfcore.io.files import announce, read_ahead, read_many, read_ranges
     from perfcore.io.keeping import StreamStats
-    from perfcore.io.optimizer import IOOptimizer, IOReport, IOStep
+    from perfcore.io.optimizer import IOOptimizer, IOReport
     from perfcore.io.sockets import Receiver, ReceiverStats, receive_exactly
+    from perfcore.io.steps import IOStep
     from perfcore.io.stream import Stream
     from perfcore.io.streams import StreamCache
 
@@ -32,8 +33,9 @@ __getattr__, __dir__ = lazy(
     {
         "perfcore.io.files": ["announce", "read_ahead", "read_many", "read_ranges"],
         "perfcore.io.keeping": ["StreamStats"],
-        "perfcore.io.optimizer": ["IOOptimizer", "IOReport", "IOStep"],
+        "perfcore.io.optimizer": ["IOOptimizer", "IOReport"],
         "perfcore.io.sockets": ["Receiver", "ReceiverStats", "receive_exactly"],
+        "perfcore.io.steps": ["IOStep"],
         "perfcore.io.stream": ["Stream"],
         "perfcore.io.streams": ["StreamCache"],
     },

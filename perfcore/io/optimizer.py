@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import statistics
 import time
 from collections.abc import Callable
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from perfcore._native.buffers import BufferPool, PooledBuffer
 from perfcore.io.keeping import StreamStats, contents
+from perfcore.io.network import Receivers
+from perfcore.io.sockets import Receiver
+from perfcore.io.steps import IOStep
 from perfcore.io.streams import StreamCache
+from perfcore.io.trials import clocks
 from perfcore.types import BufferStats
 
 __all__ = ["IOOptimizer", "IOReport", "IOStep"]
@@ -22,16 +27,6 @@ _FILES: Final = 8
 _TIMES: Final = 9
 #: buffers that are in use at once where they are measured
 _AT_ONCE: Final = 8
-
-
-class IOStep(NamedTuple):
-    """What was measured, in seconds: ``before`` without, ``after`` with what perfcore does about it."""
-
-    name: str
-    outcome: Literal["kept", "undone", "nothing"]
-    reason: str
-    before: float | None = None
-    after: float | None = None
 
 
 class IOReport(NamedTuple):
@@ -49,7 +44,8 @@ class IOOptimizer:
     :meth:`optimize_io` reads the files that are read most once more, with and without the stream cache, and
     fills buffers of the sizes in use with and without the pool: what saves less than a tenth of the time is
     closed and trimmed, and what :meth:`read` and :meth:`get_optimal_buffer` do is then what Python does.
-    ``timer`` replaces the clock of these measurements.
+    Receivers that are watched try another size of their buffer between their calls, which stays only where it
+    pays. ``timer`` and ``meter`` (the time, and the thread's time) replace the clocks of these measurements.
 
     >>> with IOOptimizer() as optimizer:
     ...     buffer = optimizer.get_optimal_buffer(5000)
@@ -65,12 +61,14 @@ class IOOptimizer:
         streams: StreamCache | None = None,
         pool: BufferPool | None = None,
         timer: Callable[[Callable[[], object]], float] | None = None,
+        meter: Callable[[], tuple[float, float]] = clocks,
     ) -> None:
         self._own = streams is None
         self.streams = StreamCache() if streams is None else streams
         self.pool = BufferPool() if pool is None else pool
         self._timer = timer or _timed
         self._sizes: dict[int, int] = {}
+        self._receivers = Receivers(meter)
         self._keeps = True
 
     def read(self, path: str | bytes, /) -> bytes:
@@ -88,9 +86,9 @@ class IOOptimizer:
         buffer.release()
 
     def optimize_io(self) -> IOReport:
-        """Measure both halves, give up what does not pay, and close what is no longer read."""
+        """Measure disk, buffers and network, give up what does not pay, and close what is no longer read."""
         closed = self.streams.trim()
-        steps = [*self.optimize_disk(), *self.optimize_buffers()]
+        steps = [*self.optimize_disk(), *self.optimize_buffers(), *self.optimize_network()]
         return IOReport(steps, closed, self.streams.stats(), self.pool.stats())
 
     async def aoptimize_io(self) -> IOReport:
@@ -135,6 +133,20 @@ class IOOptimizer:
             return IOStep(name, "kept", f"asked for {self._sizes[capacity]} times", made, lent)
         self.pool.trim()
         return IOStep(name, "undone", "idle memory given back: a new buffer costs no more", made, lent)
+
+    def receiver(self, sock: socket.socket, size: int = 1 << 14) -> Receiver:
+        """Return a receiver with buffers of this pool that is watched; raises as :class:`Receiver` does."""
+        receiver = Receiver(sock, self.pool, size)
+        self.watch(receiver)
+        return receiver
+
+    def watch(self, receiver: Receiver) -> None:
+        """Measure a receiver in :meth:`optimize_network`; it is held weakly, and forgotten at its end."""
+        self._receivers.watch(receiver)
+
+    def optimize_network(self, seconds: float = 0.25) -> list[IOStep]:
+        """Have each receiver in use try another size; what has not ended in time the next call reports."""
+        return self._receivers.optimize(seconds)
 
     def close(self) -> None:
         """Close the files of the optimizer's own stream cache, and give idle buffers back."""

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from perfcore._native.buffers import BufferPool, PooledBuffer
+from perfcore.io.trials import SizeTrial
 
 __all__ = ["Receiver", "ReceiverStats", "receive_exactly"]
 
@@ -31,8 +32,8 @@ class Receiver:
     """Receives from a socket into one buffer of a pool, whose size follows what comes.
 
     When most of 16 packets fill the buffer the next size class is used, and a smaller one when none of them
-    fills a quarter of it. What is received is a view that is valid until the next call. The socket stays the
-    caller's. Not for several threads at once.
+    fills a quarter of it; an optimizer that watches it may try others. What is received is a view that is
+    valid until the next call. The socket stays the caller's. Not for several threads at once.
 
     >>> here, there = socket.socketpair()
     >>> with here, there, Receiver(here, BufferPool()) as receiver:
@@ -48,17 +49,31 @@ class Receiver:
         self._buffer: PooledBuffer | None = pool.acquire(size)
         self._view: memoryview | None = None
         self._calls = self._bytes = self._full = self._largest = 0
+        self._due, self._mark = _ROUND, 0  # when the size is looked at again, and the bytes until then
+        self._trial: SizeTrial | None = None
+        self._settled = 0.0  # bytes a call for which the size was measured
+        self._ended = False
 
     def receive(self) -> memoryview:
         """Return what the socket has, at most the buffer's size; empty at the end of the stream."""
         buffer = self._ready()
-        return self._received(buffer, self._socket.recv_into(buffer))
+        try:
+            count = self._socket.recv_into(buffer)
+        except ConnectionError:
+            self._end()
+            raise
+        return self._received(buffer, count)
 
     async def areceive(self) -> memoryview:
         """Do :meth:`receive` on a non-blocking socket, without holding up the event loop."""
         buffer = self._ready()
         loop = asyncio.get_running_loop()
-        return self._received(buffer, await loop.sock_recv_into(self._socket, buffer))
+        try:
+            count = await loop.sock_recv_into(self._socket, buffer)
+        except ConnectionError:
+            self._end()
+            raise
+        return self._received(buffer, count)
 
     def __iter__(self) -> Iterator[memoryview]:
         """Yield what comes until the end of the stream."""
@@ -71,28 +86,59 @@ class Receiver:
         if self._view is not None:
             self._view.release()
             self._view = None
-        if self._calls and self._calls % _ROUND == 0:
+        trial = self._trial
+        if trial is not None:
+            self._try(trial)
+        elif self._calls >= self._due:
             self._resize()
         return self._buffer
+
+    def _try(self, trial: SizeTrial) -> None:
+        self._use(trial.size())
+        if trial.verdict is None:
+            trial.begin()
+            return
+        self._trial = None
+        self._settled = self._bytes / self._calls if self._calls else 0.0
 
     def _received(self, buffer: PooledBuffer, count: int) -> memoryview:
         self._calls += 1
         self._bytes += count
+        trial = self._trial
+        if not count:
+            self._end()
+        elif trial is not None:
+            trial.note(count)
         self._full += count == self._size
         self._largest = max(self._largest, count)
         self._view = buffer.view(count) if count else memoryview(b"")
         return self._view
 
     def _resize(self) -> None:
-        size = self._size
-        if self._full > _ROUND // 2:
+        size, mean = self._size, (self._bytes - self._mark) / _ROUND
+        self._due, self._mark = self._calls + _ROUND, self._bytes
+        if self._settled / 4 < mean < self._settled * 4:
+            pass  # it was measured for this
+        elif self._full > _ROUND // 2:
             size = min(MOST, size * 4)
         elif self._largest * 4 <= size:
             size = max(LEAST, size // 4)
         self._full = self._largest = 0
+        self._use(size)
+
+    def _use(self, size: int) -> None:
         if size != self._size and self._buffer is not None:
-            self._buffer.release()
-            self._buffer, self._size = self._pool.acquire(size), size
+            buffer, self._buffer = self._buffer, self._pool.acquire(size)
+            self._size = size
+            buffer.release(defer=True)
+
+    def _end(self) -> None:
+        self._ended, trial, self._trial = True, self._trial, None
+        if trial is not None:
+            trial.stop("nothing more comes")
+
+    def _gone(self) -> bool:
+        return self._ended or self._buffer is None or self._socket.fileno() < 0
 
     def stats(self) -> ReceiverStats:
         """Return the counts so far."""
@@ -100,6 +146,7 @@ class Receiver:
 
     def close(self) -> None:
         """Give the buffer back; the socket stays open."""
+        self._end()
         if self._view is not None:
             self._view.release()
         buffer, self._buffer, self._view = self._buffer, None, None
