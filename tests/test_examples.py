@@ -1,8 +1,11 @@
 """The example programs do what they say."""
 
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from urllib.request import urlopen
 
 import perfcore
 
@@ -68,3 +71,19 @@ def test_an_index_is_made_anew_only_of_what_has_changed(tmp_path):
         "function add in tax.py:1",
         "2 files, of which 1 were parsed",
     ]
+
+
+def test_a_service_answers_shows_its_figures_and_ends_when_asked():
+    command = [sys.executable, "-W", "error", EXAMPLES / "web_service.py", "0", "0"]
+    service = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        pages, figures = re.findall(r"http://[\d.:]+/", service.stdout.readline())
+        for _ in range(3):
+            with urlopen(f"{pages}pear") as answer:
+                assert answer.read() == b"<!doctype html><title>pear</title><p>All about pear."
+        with urlopen(f"{figures}metrics") as answer:
+            assert b"perfcore_" in answer.read()
+    finally:
+        service.send_signal(signal.SIGINT)
+        out, err = service.communicate(timeout=60)
+    assert (service.returncode, out, err) == (0, "bye\n", "")  # run("web_service.py") would not end
