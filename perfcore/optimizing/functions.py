@@ -88,7 +88,7 @@ class OptimizedFunction(_Optimized):
     def __init__(self, function: Callable[..., Any], options: Options) -> None:
         super().__init__(function, options)
         self._gate = BoundedSemaphore(options.max_concurrency) if options.max_concurrency else None
-        self._waited = self._calls = 0
+        self._waited = 0
         self._pool: WorkerPool | None = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
