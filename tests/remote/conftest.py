@@ -1,5 +1,6 @@
 """One server and one cluster for all tests of the remote tier; a test that breaks one makes its own."""
 
+import subprocess
 from itertools import count
 
 import pytest
@@ -53,3 +54,22 @@ def make(where):
 @pytest.fixture
 def cache(make):
     return make()
+
+
+@pytest.fixture
+def certificates(tmp_path):
+    """Self-signed certificates: two for where servers are, one for elsewhere; and a file with the two."""
+    for name, address in (("right", "127.0.0.1"), ("wrong", "127.0.0.1"), ("elsewhere", "10.1.2.3")):
+        subprocess.run(
+            [
+                *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+                *("-subj", f"/CN={address}", "-addext", f"subjectAltName=IP:{address}"),
+                *("-keyout", f"{name}.key", "-out", f"{name}.pem"),
+            ],
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+        )
+    both = [(tmp_path / f"{name}.pem").read_text() for name in ("right", "wrong")]
+    (tmp_path / "both.pem").write_text("".join(both))
+    return tmp_path

@@ -86,11 +86,23 @@ class Load:
                 thread.join()
 
 
-def noise(seconds=0.3):
-    """The longest that a thread which sleeps for a millisecond was kept waiting, in this process, now."""
-    longest, end = 0.0, time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        begin = time.perf_counter()
-        time.sleep(0.001)
-        longest = max(longest, time.perf_counter() - begin - 0.001)
-    return longest
+class Noise:
+    """The longest that a thread of this process which slept for a millisecond was kept waiting."""
+
+    def __init__(self):
+        self.longest, self._done = 0.0, threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self):
+        while not self._done.is_set():
+            begin = time.perf_counter()
+            time.sleep(0.001)
+            self.longest = max(self.longest, time.perf_counter() - begin - 0.001)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error):
+        self._done.set()
+        self._thread.join()

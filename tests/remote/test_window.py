@@ -6,7 +6,7 @@ import threading
 import time
 
 from redis_servers import wait_until
-from remote.load import noise
+from remote.load import Noise
 from remote.proxies import Proxy
 
 from perfcore.cache import CacheManager
@@ -59,8 +59,8 @@ def test_no_value_is_older_than_the_window_although_messages_and_connections_are
     for one in managers:
         wait_until(lambda one=one: one.health()["remote"].ok, "news arriving")
     writer.set_many(dict.fromkeys(range(KEYS), 0), distributed="sync")
-    draw, disturbance, end = random.Random(2), noise(), time.monotonic() + SECONDS
-    with Readers(managers) as readers:
+    draw, end = random.Random(2), time.monotonic() + SECONDS
+    with Noise() as noise, Readers(managers) as readers:
         while time.monotonic() < end:
             proxy.mode = draw.choice(["pass", "mute", "mute"])  # a message in two is lost
             for _ in range(10):
@@ -71,7 +71,6 @@ def test_no_value_is_older_than_the_window_although_messages_and_connections_are
             if draw.random() < 0.1:
                 server.command("client", "kill", "type", "pubsub")
         proxy.mode = "pass"
-        disturbance = max(disturbance, noise())
     gaps = sum(one._below[-1].backplane.gaps for one in managers)
     memory = [one.stats().memory for one in managers]
     for one in (writer, *managers):
@@ -85,4 +84,4 @@ def test_no_value_is_older_than_the_window_although_messages_and_connections_are
     assert gaps > 0
     assert readers.late > 0  # else nothing was lost, and nothing was tested
     assert sum(one.hits for one in memory) > sum(one.misses for one in memory)
-    assert readers.oldest <= WINDOW + 2 * disturbance + 0.05
+    assert readers.oldest <= WINDOW + 2 * noise.longest + 0.05

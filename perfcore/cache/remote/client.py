@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any
 
 from perfcore.cache.remote.timed import timed
+from perfcore.cache.remote.tls import Tls, verifies
 from perfcore.cache.remote.topology import Address
 from perfcore.errors import ConfigError, MissingExtraError
 
@@ -35,6 +36,9 @@ class Connector:
         self._options = {**options, "protocol": 2, "encoding": "utf-8", "decode_responses": False}
         self.errors: type[Exception] = import_module(f"{library}.exceptions").ResponseError
         self._makers: dict[bool, tuple[Any, dict[str, Any]]] = {}
+        if self.tls:  # valkey-py by itself does not look at the names in certificates
+            self._options.setdefault("ssl_check_hostname", verifies(self._options))
+        self._tls = Tls(self._options) if self.tls else None
 
     @classmethod
     def of_url(cls, url: str, options: Mapping[str, Any]) -> Connector:
@@ -74,6 +78,8 @@ class Connector:
             kept = {name: value for name, value in given.items() if name in _KEPT or name.startswith("ssl_")}
             if not isinstance(kept.get("socket_keepalive_options"), Mapping):  # a library's own word for none
                 kept.pop("socket_keepalive_options", None)
+            if kind.startswith("SSL"):
+                kept.setdefault("ssl_check_hostname", _looks_at_names(library))
             return cls(library, kind, kept, seeds)
         except (AttributeError, KeyError, TypeError, ImportError) as error:
             raise ConfigError(f"client: expected one of redis-py's shape, got {type(client)!r}") from error
@@ -93,7 +99,13 @@ class Connector:
     def _make(self, address: Address, timeout: float, *, asynchronous: bool) -> Any:
         maker, options = self._makers.get(asynchronous) or self._maker(asynchronous)
         where = {} if "path" in options else {"host": address[0], "port": address[1]}
-        return maker(socket_timeout=timeout, socket_connect_timeout=timeout, **where, **options)
+        made = maker(socket_timeout=timeout, socket_connect_timeout=timeout, **where, **options)
+        if self._tls is not None:
+            if asynchronous:
+                made.ssl_context.context = self._tls.context()
+            else:
+                made.tls = self._tls
+        return made
 
     def _maker(self, asynchronous: bool) -> tuple[Any, dict[str, Any]]:
         module = import_module(f"{self._library}.{'asyncio.' if asynchronous else ''}connection")
@@ -135,6 +147,12 @@ def _address(node: object) -> Address:
 def _speaks_tls(options: Mapping[str, Any]) -> bool:
     kind = options.get("connection_class")
     return bool(options.get("ssl")) or (kind is not None and kind.__name__.startswith("SSL"))
+
+
+def _looks_at_names(library: str) -> bool:
+    """Say whether a client that was not told either way holds certificates against the name of the server."""
+    connection = import_module(f"{library}.connection").SSLConnection
+    return bool(inspect.signature(connection).parameters["ssl_check_hostname"].default)
 
 
 def _parameters(maker: Any) -> set[str]:

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any, Final
 
 from perfcore.cache.remote.resolve import addresses
+from perfcore.cache.remote.tls import Tls
 
 __all__ = ["Timed", "timed"]
 
@@ -68,6 +69,8 @@ def timed(maker: Any) -> Any:
     """
 
     class TimedConnection(maker):  # type: ignore[misc]
+        tls: Tls | None = None
+
         def _connect(self) -> Timed:
             self._deadline = monotonic() + self.socket_timeout
             host = getattr(self, "host", None)
@@ -93,7 +96,10 @@ def timed(maker: Any) -> Any:
         def _wrap_socket_with_ssl(self, sock: socket.socket) -> Any:
             self.host = self._named
             sock.settimeout(max(self._deadline - monotonic(), _SHORTEST))
-            return super()._wrap_socket_with_ssl(sock)
+            context = None if self.tls is None else self.tls.context()
+            if context is None:
+                return super()._wrap_socket_with_ssl(sock)
+            return context.wrap_socket(sock, server_hostname=self.host)
 
     TimedConnection.__name__ = maker.__name__
     return TimedConnection
