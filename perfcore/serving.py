@@ -10,6 +10,7 @@ from perfcore.types import CountsLookups
 
 if TYPE_CHECKING:
     from perfcore.cache import CacheManager
+    from perfcore.metrics import Registry
     from perfcore.monitor import MetricsCollector, MetricsServer, PerformanceAlerting, Sources
     from perfcore.monitor.serve import PartState
     from perfcore.status import ManagerStatus
@@ -40,6 +41,7 @@ class Serving(Assembly):
         hosts: Iterable[str] = (),
         interval: float = 2.0,
         history: float = 900.0,
+        registry: Registry | None = None,
     ) -> MetricsServer:
         """Serve what this manager does at ``http://host:port/``, in a thread, until either is closed.
 
@@ -47,7 +49,8 @@ class Serving(Assembly):
         a part fails, and ``/`` is a page with charts. ``port=0`` takes a free one. Whoever can reach another
         address than this machine's own needs the ``token``, as ``Authorization: Bearer``. ``hosts`` are
         names, besides this machine's own, under which it may be asked; ``interval`` is how many seconds
-        pass between two looks, of which those of the last ``history`` seconds are kept.
+        pass between two looks, of which those of the last ``history`` seconds are kept. The instruments are
+        those of ``registry``, by default those that were made without one.
 
         Raises ValueError without a token where others can ask, and OSError where the port is taken.
 
@@ -62,7 +65,13 @@ class Serving(Assembly):
 
         self.start()
         server = MetricsServer(
-            sources(self), port=port, host=host, token=token, hosts=hosts, interval=interval, history=history
+            sources(self, registry),
+            port=port,
+            host=host,
+            token=token,
+            hosts=hosts,
+            interval=interval,
+            history=history,
         )
         self._servers = (*(one for one in self._servers if one.running), server)
         return server
@@ -74,8 +83,9 @@ class Serving(Assembly):
         return await to_thread(self.serve, *args, **options)
 
 
-def sources(manager: Serving) -> Sources:
+def sources(manager: Serving, registry: Registry | None = None) -> Sources:
     """Return what a server looks at: what is built, when it looks; it builds nothing."""
+    from perfcore.metrics import default_registry
     from perfcore.monitor import Sources
 
     def monitor() -> MetricsCollector | None:
@@ -114,6 +124,7 @@ def sources(manager: Serving) -> Sources:
         workers=workers,
         monitor=monitor,
         alerts=alerts,
+        registry=default_registry if registry is None else lambda: registry,
     )
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from sdists import unpacked
 
 import perfcore
 
-VERSION = "5.2.19"
+#: The archive is of the Django that is installed: a suite and a framework of two versions do not fit together.
+VERSION = version("django")
 
 CULL = "entries leave one by one, when there is one too many, and not a third or all of them at once"
 CODEC = "what is read from a disk cannot run code, unless OPTIONS say PICKLE: {} is none of the codec's types"
@@ -92,4 +94,4 @@ def test_djangos_own_cache_tests_pass_but_for_what_is_listed(setup, outcomes):
     failed = {name: text for name, text in found.items() if text is not None}
     assert not {name: text for name, text in failed.items() if name not in deviations}
     assert not deviations.keys() - failed.keys(), "these pass now: take them off the list"
-    assert len(found) == 54
+    assert len(found) >= 54, "5.2 has that many, and none has been taken away since"

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from perfcore import Cache, PerformanceManager
-from perfcore.metrics import Registry, Timer, default_registry
+from perfcore.metrics import Registry, Timer
 from perfcore.monitor import MetricsServer, PerformanceAlerting, Sources, ThresholdRule
 
 PICTURES = Path(__file__).parent.parent.parent / "build" / "live-page"
@@ -105,17 +105,15 @@ def service(tmp_path_factory):
         "monitoring": {"enabled": True, "interval": 0.1, "enable_alerts": True},
         "workers": {"enabled": True},
     }
-    timer = Timer("orders.load", "Loading an order.")
-    try:
-        with PerformanceManager(settings) as manager:
-            load = Load(manager, timer)
-            server = manager.serve(port=0, interval=0.15)
-            try:
-                yield manager, server
-            finally:
-                load.stop()
-    finally:
-        default_registry().unregister("orders.load")
+    registry = Registry()  # the default one may have latencies of other tests
+    timer = Timer("orders.load", "Loading an order.", registry=registry)
+    with PerformanceManager(settings) as manager:
+        load = Load(manager, timer)
+        server = manager.serve(port=0, interval=0.15, registry=registry)
+        try:
+            yield manager, server
+        finally:
+            load.stop()
 
 
 def chart(page, name):
