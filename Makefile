@@ -109,17 +109,18 @@ $(VENV)/.base: Makefile
 	$(PY) -m pip install -q 'Cython>=3.3' 'setuptools>=77' wheel
 	@touch $@
 
+# The extensions are built in place below, and not once more by pip.
 $(VENV)/.run: $(VENV)/.base pyproject.toml
-	$(PY) -m pip install -q --no-build-isolation -e '.[all]'
+	PERFCORE_BUILD=none $(PY) -m pip install -q --no-build-isolation -e '.[all]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base pyproject.toml
-	$(PY) -m pip install -q --no-build-isolation -e '.[dev]'
+	PERFCORE_BUILD=none $(PY) -m pip install -q --no-build-isolation -e '.[dev]'
 	@touch $@ $(VENV)/.run
 
 # The other libraries, to be measured beside.
 $(VENV)/.bench: $(VENV)/.base pyproject.toml
-	$(PY) -m pip install -q --no-build-isolation -e '.[bench]'
+	PERFCORE_BUILD=none $(PY) -m pip install -q --no-build-isolation -e '.[bench]'
 	@touch $@
 
 build/.native: $(NATIVE_SOURCES) | $(VENV)/.run

@@ -2,17 +2,20 @@
 
 ``PERFCORE_BUILD`` chooses the mode: ``release`` (default), ``debug`` (consistency checks after each
 mutation), ``asan`` (address and undefined-behaviour sanitizers), ``tsan`` (thread sanitizer), ``trace``
-(Cython line tracing).
+(Cython line tracing). ``none`` leaves the extensions to a later ``setup.py build_ext --inplace``.
 """
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 
 MODE = os.environ.get("PERFCORE_BUILD", "release")
+PROCESSORS = os.cpu_count() or 1
 
 # -O3 stands here and not in CFLAGS: newer setuptools lets the environment's CFLAGS replace the interpreter's
 # own, and several projects shipped -O0 wheels that way (tests/native/test_build.py guards it).
@@ -30,6 +33,7 @@ FLAGS = {
     ),
     "tsan": ([*SANITIZE, "-fsanitize=thread"], ["-fsanitize=thread"]),
     "trace": (["-O1", "-DCYTHON_TRACE=1", "-DCYTHON_TRACE_NOGIL=1", "-DCYTHON_USE_SYS_MONITORING=0"], []),
+    "none": ([], []),
 }
 if MODE not in FLAGS:
     raise SystemExit(f"PERFCORE_BUILD={MODE!r}: expected one of {', '.join(FLAGS)}")
@@ -114,15 +118,51 @@ def extension(name: str, sources: tuple[str, ...]) -> Extension:
     )
 
 
-setup(
-    ext_modules=cythonize(
+class Build(build_ext):
+    """Compiles each C file once, however many extensions need it, with all processors at work."""
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.parallel = self.parallel or PROCESSORS
+
+    def build_extensions(self) -> None:
+        core = sorted({source for one in self.extensions for source in one.sources if source[:6] == "src_c/"})
+        with ThreadPoolExecutor(self.parallel) as pool:
+            objects = dict(zip(core, pool.map(self._object, core), strict=True))
+        for one in self.extensions:
+            needed = [source for source in one.sources if source in objects]
+            one.sources = [source for source in one.sources if source not in objects]
+            one.depends, one.extra_objects = [*one.depends, *needed], [objects[source] for source in needed]
+        super().build_extensions()
+
+    def _object(self, source: str) -> str:
+        """Return the object file of a source of the core, compiled if anything is newer."""
+        made = Path(self.build_temp, MODE, source).with_suffix(".o")
+        read = [source, "setup.py", *Path("src_c").glob("*.h")]
+        if not made.exists() or made.stat().st_mtime < max(Path(path).stat().st_mtime for path in read):
+            self.compiler.compile(
+                [source],
+                output_dir=str(Path(self.build_temp, MODE)),
+                include_dirs=["src_c"],
+                extra_postargs=[*COMMON, *COMPILE],
+            )
+        return str(made)
+
+
+def extensions() -> list[Extension]:
+    if MODE == "none":
+        return []
+    return cythonize(
         [extension(name, sources) for name, sources in EXTENSIONS.items()],
         build_dir=f"build/cython-{MODE}",
+        nthreads=PROCESSORS if LINUX else 0,
         compiler_directives={
             "language_level": 3,
             "linetrace": MODE == "trace",
             "freethreading_compatible": True,  # `make free-threaded` is what says so
         },
         annotate=False,
-    ),
-)
+    )
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": Build})
