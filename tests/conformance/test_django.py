@@ -15,7 +15,7 @@ from sdists import unpacked
 
 import perfcore
 
-#: The archive is of the Django that is installed: a suite and a framework of two versions do not fit together.
+#: The archive is of the Django that is installed: a suite and a framework of two versions do not fit.
 VERSION = version("django")
 
 CULL = "entries leave one by one, when there is one too many, and not a third or all of them at once"
