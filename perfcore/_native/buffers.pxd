@@ -27,6 +27,6 @@ cdef class PooledBuffer:
     cdef pc_block *block                # lives as long as the pool, so a stale generation is always noticed
     cdef uint64_t generation
     cdef size_t size
-    cdef object site                    # where it was acquired, when that is traced
+    cdef tuple site                     # where it was acquired, when that is noted
 
     cdef int fill(self, Py_buffer *view, size_t reach, int flags) except -1

@@ -18,7 +18,7 @@ from perfcore._native.c.alloc cimport pc_alloc
 from perfcore._native.c.buffers cimport *
 from perfcore._native.depot cimport Depot
 from perfcore._native.lock cimport pc_lock_acquire, pc_lock_release
-from perfcore._native.sites cimport call_site, pc_number_drawn
+from perfcore._native.sites cimport call_site, pc_number_drawn, site_text
 
 from perfcore.types import BufferStats
 
@@ -150,7 +150,7 @@ cdef class BufferPool:
         cdef PooledBuffer buffer = PooledBuffer.__new__(PooledBuffer)
         global pc_draws
         pc_draws += 1
-        cdef object site = call_site() if pc_number_drawn(pc_draws, self.leak_sampling) else None
+        cdef tuple site = call_site() if pc_number_drawn(pc_draws, self.leak_sampling) else None
         cdef pc_magazine *m = self.depot.magazine()  # the last step that may run Python code
         cdef bint fresh
         cdef pc_block *block = self.depot.obtain(m, size, &fresh)
@@ -221,8 +221,9 @@ cdef class BufferPool:
             pc_lock_release(&self.depot.mutex)
             if site == NULL:
                 return 0
-            text = <str>site
+            noted = <tuple>site
             Py_XDECREF(site)
+            text = site_text(noted)
             self.sites[text] = self.sites.get(text, 0) + 1
             if self.sites[text] == 1:
                 from perfcore._log import logger

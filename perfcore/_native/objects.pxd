@@ -52,7 +52,7 @@ cdef class Lease:
     cdef ObjectPool pool
     cdef object value                   # None once released
     cdef uint64_t born, epoch
-    cdef object site
+    cdef tuple site                     # where it was acquired, when that is noted
 
     cdef ObjectPool lender(self)
 

@@ -18,7 +18,7 @@ from perfcore._native.arguments cimport count_of, duration_ns, optional_callable
 from perfcore._native.c.clock cimport PC_SECOND, pc_clock_ns
 from perfcore._native.gc cimport PyTypeObject, inquiry, traverseproc, visitproc
 from perfcore._native.lock cimport pc_lock_acquire, pc_lock_release
-from perfcore._native.sites cimport call_site, pc_number_drawn
+from perfcore._native.sites cimport call_site, pc_number_drawn, site_text
 from perfcore._native.spares cimport pc_only_reference, pc_spares_kept
 
 from _thread import allocate_lock
@@ -594,20 +594,20 @@ cdef class Lease:
     def __exit__(self, kind, error, trace):
         if self.value is None:
             return  # inside the block
-        if kind is None:
-            self.lender().finish(self, True)
-            return
         try:
             self.lender().finish(self, True)
-        except Exception as failure:  # would hide the one that is on its way
-            report(failure)
+        except Exception as failure:
+            if kind is None:
+                raise
+            report(failure)  # it would hide the one that is on its way
 
 
-cdef void note_leak(ObjectPool pool, object site) noexcept:
+cdef void note_leak(ObjectPool pool, tuple noted) noexcept:
     """Log where a lease was acquired, once for each place."""
     try:
         if sys.is_finalizing():
             return  # whoever ends the interpreter has released everything
+        site = site_text(noted)
         pool.sites[site] = pool.sites.get(site, 0) + 1
         if pool.sites[site] == 1:
             from perfcore._log import logger

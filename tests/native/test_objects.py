@@ -175,6 +175,35 @@ def test_a_lease_that_dies_is_a_leak_and_its_room_is_free(caplog):
     pool._check()
 
 
+def test_a_leak_is_told_with_the_lines_of_those_who_called():
+    pool = ObjectPool(Thing, leak_sampling=1)
+
+    def inner():
+        return pool.acquire()
+
+    def outer():
+        return inner()
+
+    outer()
+    (site,) = pool.leaks()
+    first, middle, last = site.split(" < ")[:3]
+    lines = [function.__code__.co_firstlineno + 1 for function in (inner, outer)]
+    assert first == f"{__file__}:{lines[0]} in inner" and middle == f"{__file__}:{lines[1]} in outer"
+    assert last.endswith("in test_a_leak_is_told_with_the_lines_of_those_who_called")
+
+
+def test_a_leak_on_a_short_stack_names_those_there_are():
+    script = """
+from perfcore.memory import ObjectPool
+pool = ObjectPool(list, leak_sampling=1)
+def careless(): pool.acquire()
+careless()
+print(*pool.leaks())
+"""
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert "<string>:4 in careless < <string>:5 in <module>\n" in result.stdout
+
+
 def test_a_leaked_lease_makes_room_for_who_waits():
     pool = ObjectPool(Thing, max=1)
     held, got = [pool.acquire()], []
