@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter_ns
 
+from benchmarks.guard import ready
 from perfcore.cache import Cache, CacheManager
 
 BAR = 1.5
@@ -85,6 +86,7 @@ async def _hops(manager: CacheManager, keys: list[tuple[str, int]]) -> float:
 
 
 def main() -> None:
+    ready()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 
+from benchmarks.guard import ready
 from perfcore.monitor import MetricsCollector, PerformanceAlerting, PerformanceProfiler, ThresholdRule
 
 ROUNDS = 15
@@ -183,6 +184,7 @@ def serving() -> Iterator[str]:
 
 
 def main() -> None:
+    ready()
     for part in (collectors, profiler, alerts, scrape, serving):
         for line in part():
             print(line)

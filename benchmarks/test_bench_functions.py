@@ -6,10 +6,7 @@ import random
 import pytest
 
 from benchmarks.rivals.memory.workload import fresh, names
-from perfcore._native.build import build_info
 from perfcore.compat.functools import lru_cache
-
-pytestmark = pytest.mark.skipif(not build_info()["optimized"], reason="this build is not optimised")
 
 DECORATORS = {
     "functools": lambda size: functools.lru_cache(size),

@@ -12,10 +12,13 @@ import argparse
 import subprocess
 import sys
 
+from benchmarks.guard import ready
+
 SUITES = ("memory", "functions", "disk", "remote", "metrics", "pools", "workers", "io", "scaling")
 
 
 def main() -> None:
+    ready()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("suites", nargs="*", choices=[*SUITES, []], default=[], metavar="SUITE")
     failed = []

@@ -29,6 +29,7 @@ from typing import NamedTuple
 
 from msgspec import msgpack
 
+from benchmarks.guard import ready
 from benchmarks.rivals.disk_bytes import anatomy
 from benchmarks.rivals.disk_load import scaling, tails
 from benchmarks.rivals.disk_stores import CONTENDERS, Documents, Store, documents
@@ -131,6 +132,7 @@ def together(names: Sequence[str]) -> Iterator[tuple[str, float, str, float]]:
 
 
 def main() -> None:
+    ready()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -21,8 +21,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from benchmarks.guard import ready
 from benchmarks.rivals.memory.workload import fresh, names
-from perfcore._native.build import build_info
 from perfcore.compat.functools import lru_cache
 
 Function = Callable[..., Any]
@@ -168,18 +168,22 @@ def async_rows(size: int, count: int) -> list[Row]:
 # --- the table ----------------------------------------------------------------------------------------------
 
 
-def run(row: Row, size: int, count: int, rounds: int, found: Contenders, base: str) -> None:
+def measure(row: Row, size: int, count: int, rounds: int, found: Contenders) -> dict[str, float]:
+    """Return nanoseconds a call, by contender."""
     ready = {name: row.prepared(make(size)) for name, make in found.items()}
     best = dict.fromkeys(ready, float("inf"))
     for _ in range(rounds):
         for name, once in ready.items():
             best[name] = min(best[name], once())
-    reference = best.get(base, min(best.values()))
-    cells = "  ".join(
-        f"{name} {best[name] / reference:.2f} ({best[name] / count * 1e9:.0f})" for name in best
-    )
-    print(f"{size:>9,}  {row.title:<38} {cells}", flush=True)
     gc.collect()
+    return {name: seconds / count * 1e9 for name, seconds in best.items()}
+
+
+def run(row: Row, size: int, count: int, rounds: int, found: Contenders, base: str) -> None:
+    best = measure(row, size, count, rounds, found)
+    reference = best.get(base, min(best.values()))
+    cells = "  ".join(f"{name} {ns / reference:.2f} ({ns:.0f})" for name, ns in best.items())
+    print(f"{size:>9,}  {row.title:<38} {cells}", flush=True)
 
 
 def chosen(found: Contenders, words: Sequence[str], base: str) -> Contenders:
@@ -197,8 +201,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", default="")
     options = parser.parse_args()
-    if not build_info()["optimized"]:
-        raise SystemExit("this build is not optimised; its figures would mean nothing")
+    ready()
     gc.disable()
     words = [word for word in options.only.split(",") if word]
     print("ratio to functools.lru_cache, awaited to async-lru; minimum of interleaved rounds (ns a call)")

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.guard import ready
 from perfcore._native.buffers import BufferPool
 from perfcore.io import StreamCache
 
@@ -86,6 +87,7 @@ def report(taken: dict[str, list[float]], bars: dict[str, float]) -> None:
 
 
 def main() -> None:
+    ready()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=15)
     hot(parser.parse_args().rounds)

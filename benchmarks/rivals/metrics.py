@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from perfcore._native.build import build_info
+from benchmarks.guard import ready
 from perfcore.metrics import Counter, Histogram, Registry, SampleRing, Timer
 
 Loop = Callable[[], object]
@@ -250,8 +250,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=25)
     parser.add_argument("--values", type=int, default=10_000_000)
     options = parser.parse_args()
-    if not build_info()["optimized"]:
-        raise SystemExit("this build is not optimised; its figures would mean nothing")
+    ready()
     gc.disable()
     print(f"{'ours / theirs':<58} {'ours':>9} {'theirs':>9}       ratio    bound")
     recording(options.count, options.rounds)

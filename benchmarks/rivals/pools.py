@@ -16,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-from perfcore._native.build import build_info
+from benchmarks.guard import ready
 from perfcore.memory import BufferPool, ObjectPool
 
 KB = 1024
@@ -119,8 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=7)
     options = parser.parse_args()
-    if not build_info()["optimized"]:
-        raise SystemExit("this build is not optimised; its figures would mean nothing")
+    ready()
     gc.disable()
     buffers(options.rounds)
     pairs(options.rounds)

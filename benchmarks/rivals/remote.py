@@ -28,6 +28,7 @@ from typing import Any
 import valkey
 from msgspec import msgpack
 
+from benchmarks.guard import ready
 from perfcore.cache import CacheManager, RemoteCache
 from perfcore.cache.codec import Codec
 from perfcore.cache.keys import encode_key
@@ -220,6 +221,7 @@ def together(work: Callable[..., None], port: int, seconds: float) -> tuple[floa
 
 
 def main() -> None:
+    ready()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

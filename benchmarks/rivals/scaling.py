@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.guard import ready
 from perfcore.parsing import optimize_for_performance
 from perfcore.scaling import DaskBackend, HorizontalScaler, LocalBackend
 
@@ -132,6 +133,7 @@ def tree_of(top: str | None) -> list[str]:
 
 
 def main() -> None:
+    ready()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tasks", type=int, default=200)

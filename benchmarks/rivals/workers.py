@@ -21,6 +21,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Literal
 
+from benchmarks.guard import ready
 from perfcore.workers import WorkerPool
 
 TASKS = 10_000
@@ -183,6 +184,7 @@ def gil() -> bool:
 
 
 def main() -> None:
+    ready()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("rows", nargs="*", default=["burst", "map", "urgent", "computing"])
     parser.add_argument("--rounds", type=int, default=7)

@@ -1,6 +1,7 @@
 """Every figure that is claimed of the memory cache, beside dict and the other caches, in one run.
 
-    python -m benchmarks.rivals.memory [operations] [space] [worst] [collisions] [simulate]
+    python -m benchmarks.rivals.memory [operations] [space] [worst] [collisions] [simulate] [ratios]
+        [latency] [threads]
         [--sizes 1000,100000,1000000] [--rounds 5] [--only perfcore,dict,cachebox]
 
 Without a part's name all parts run. After each part's table stand the bars that it is held against, each met
@@ -14,7 +15,17 @@ import gc
 import platform
 from collections.abc import Callable
 
-from benchmarks.rivals.memory import collisions, operations, replay, space, worst
+from benchmarks.guard import ready
+from benchmarks.rivals.memory import (
+    collisions,
+    latency,
+    operations,
+    ratios,
+    replay,
+    space,
+    threads,
+    worst,
+)
 from benchmarks.rivals.memory.contenders import contenders, versions
 from benchmarks.rivals.memory.report import Bar, print_bars
 from perfcore._native.build import build_info
@@ -26,6 +37,9 @@ PARTS: dict[str, Part] = {
     "worst": worst.run,
     "collisions": collisions.run,
     "simulate": replay.run,
+    "ratios": ratios.run,
+    "latency": latency.run,
+    "threads": threads.run,
 }
 
 
@@ -41,11 +55,9 @@ def main() -> None:
     parser.add_argument("--only", default="", help="contenders whose names begin with one of these")
     parser.add_argument("--trace", default=str(replay.OLTP), help="the trace that simulate replays")
     options = parser.parse_args()
-    build = build_info()
-    if not build["optimized"] or build["assertions"] or build["sanitized"]:
-        raise SystemExit("this build is not optimised, or it is checked: its figures would mean nothing")
+    ready()
     options.contenders = contenders([word for word in options.only.split(",") if word])
-    print(f"CPython {platform.python_version()}, {build['compiler']}; {versions(options.contenders)}")
+    print(f"CPython {platform.python_version()}, {build_info()['compiler']}; {versions(options.contenders)}")
     bars = []
     for name in options.parts or PARTS:
         gc.collect()

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from types import ModuleType
 from typing import Any
 
-from perfcore.cache import Cache
+from perfcore import Cache
 
 POLICIES = ("lru", "lfu", "random", "adaptive")
 
@@ -61,13 +61,21 @@ RIVALS: list[tuple[str, str, Callable[[ModuleType], Contender]]] = [
 ]
 
 
+def named_module(name: str) -> ModuleType | None:
+    """Return the module of a rival, or None where it is not installed."""
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
 def contenders(only: Sequence[str] = ()) -> list[Contender]:
     """Return all that are installed, or those whose names begin with one of ``only``."""
     found = list(OURS)
     for package, module, contender in RIVALS:
-        try:
-            found.append(contender(importlib.import_module(module)))
-        except ImportError:
+        if there := named_module(module):
+            found.append(contender(there))
+        else:
             print(f"{package} is not installed: pip install 'perfcore[bench]'", file=sys.stderr)
     return [c for c in found if not only or any(c.name.startswith(word) for word in only)]
 

@@ -17,7 +17,8 @@ from typing import Any
 
 from benchmarks.rivals.memory.contenders import POLICIES, contenders
 from benchmarks.rivals.memory.report import Bar, print_table
-from perfcore.cache import Cache
+from benchmarks.rivals.memory.serving import FUNCTOOLS, functools_cache
+from perfcore import Cache
 
 ENTRIES = 1_000_000
 TIMED = " with ttl"
@@ -30,16 +31,22 @@ def resident() -> int:
     return pages * resource.getpagesize()
 
 
-def grown(name: str) -> tuple[float, int]:
+def grown(name: str, entries: int) -> tuple[float, int]:
     """Fill a cache; return the bytes that the process grew by, and those that the cache says it has."""
-    keys = [f"user:{i:09d}" for i in range(ENTRIES)]
+    keys = [f"user:{i:09d}" for i in range(entries)]
     if name.endswith(TIMED):
         policy: Any = name.removesuffix(TIMED).split()[1]
-        cache: Any = Cache(ENTRIES, policy=policy, ttl=3600)
+        cache: Any = Cache(entries, policy=policy, ttl=3600)
         write = cache.__setitem__
+    elif name == FUNCTOOLS:
+        cache = functools_cache(entries)
+
+        def write(key: str, _: object) -> None:
+            cache(key)
+
     else:
         (contender,) = contenders([name])
-        cache = contender.make(ENTRIES)
+        cache = contender.make(entries)
         write = getattr(cache, contender.write)
     gc.collect()
     gc.disable()
@@ -50,9 +57,9 @@ def grown(name: str) -> tuple[float, int]:
 
 
 def run(options: argparse.Namespace) -> list[Bar]:
-    wanted = [c.name for c in options.contenders]
+    wanted = [*(c.name for c in options.contenders), FUNCTOOLS]
     wanted += [f"perfcore {policy}{TIMED}" for policy in POLICIES if f"perfcore {policy}" in wanted]
-    found = {name: _in_a_process(name) for name in wanted}
+    found = {name: in_a_process(name) for name in wanted}
     rows = [
         [name, f"{grew / ENTRIES:.1f}", f"{said / ENTRIES:.1f}" if said > ENTRIES else "not told"]
         for name, (grew, said) in found.items()
@@ -74,11 +81,11 @@ def run(options: argparse.Namespace) -> list[Bar]:
     return bars
 
 
-def _in_a_process(name: str) -> tuple[float, float]:
-    command = [sys.executable, "-m", __spec__.name, name]
+def in_a_process(name: str, entries: int = ENTRIES) -> tuple[float, float]:
+    command = [sys.executable, "-m", __spec__.name, name, str(entries)]
     grew, said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     return float(grew), float(said)
 
 
 if __name__ == "__main__":
-    print(*grown(sys.argv[1]))
+    print(*grown(sys.argv[1], int(sys.argv[2])))

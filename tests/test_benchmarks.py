@@ -1,0 +1,115 @@
+"""Figures are only taken where they mean something: other builds, tracers, hashes of chance are refused."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from perfcore._native.build import build_info
+
+ROOT = Path(__file__).parent.parent
+RELEASE = {"mode": "release", "optimized": True, "assertions": False, "sanitized": "", "traced": False}
+#: a program in which the native part says that it was built in another way
+OTHER_BUILD = """
+import sys, runpy
+import perfcore._native.build as build
+build.build_info = lambda told=build.build_info(): {**told, **CHANGED}
+sys.argv = sys.argv[1:]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.fixture
+def guard(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    from benchmarks import guard
+
+    return guard
+
+
+def run(*command, **environment):
+    changed = os.environ | environment
+    return subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={name: value for name, value in changed.items() if value is not None},
+        capture_output=True,
+        text=True,
+    )
+
+
+def elsewhere_built(*command, **changed):
+    """Run a module as in a build of which ``build_info`` tells these things."""
+    code = OTHER_BUILD.replace("CHANGED", repr(changed))
+    return run("-c", code, *command, PYTHONHASHSEED="0")
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"mode": "debug", "optimized": False}, "debug build of perfcore: it is not optimised."),
+        ({"assertions": True}, "assertions are on"),
+        ({"mode": "asan", "sanitized": "address,undefined"}, "sanitized (address,undefined)"),
+        ({"mode": "trace", "traced": True}, "lines are traced"),
+    ],
+)  # fmt: skip
+def test_every_build_but_an_optimised_one_is_refused(guard, changed, told):
+    reason = guard.build_refusal(RELEASE | changed)
+    assert told in reason and "perfcore doctor" in reason
+
+
+def test_an_optimised_build_is_measured(guard):
+    assert guard.build_refusal(RELEASE) is None
+
+
+def test_the_build_of_these_tests_is_refused_unless_it_is_the_one_that_is_installed(guard):
+    assert bool(guard.build_refusal(build_info())) == (build_info()["mode"] != "release")
+
+
+@pytest.mark.parametrize("seed", [None, "", "random"])
+def test_a_random_hash_seed_is_refused(guard, seed):
+    environment = {} if seed is None else {"PYTHONHASHSEED": seed}
+    assert "PYTHONHASHSEED=0" in guard.seed_refusal(environment)
+
+
+def test_a_fixed_hash_seed_is_measured(guard):
+    assert guard.seed_refusal({"PYTHONHASHSEED": "7"}) is None
+
+
+def test_a_tracer_is_refused(guard):
+    before = sys.getprofile()
+    sys.setprofile(lambda *_: None)
+    try:
+        assert "tracer" in guard.interpreter_refusal()
+    finally:
+        sys.setprofile(before)
+
+
+@pytest.mark.parametrize(
+    "module", ["benchmarks.rivals.pools", "benchmarks.rivals.memory", "benchmarks.monitor"]
+)
+def test_a_harness_ends_with_the_reason(module):
+    done = elsewhere_built(module, mode="debug", optimized=False)
+    assert done.returncode == 1 and not done.stdout
+    assert done.stderr.startswith("this is a debug build of perfcore: it is not optimised.")
+
+
+def test_the_suites_of_pytest_end_with_the_reason():
+    done = elsewhere_built("pytest", "benchmarks", "--benchmark-disable", mode="debug", optimized=False)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "this is a debug build of perfcore" in done.stderr
+
+
+def test_the_suites_of_pytest_want_a_hash_seed():
+    done = run("-m", "pytest", "benchmarks", "--benchmark-disable", PYTHONHASHSEED=None)
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "set PYTHONHASHSEED=0" in done.stderr
+
+
+def test_a_harness_fixes_the_hash_seed_by_itself():
+    code = "from benchmarks.guard import *; ready(); print(os.environ['PYTHONHASHSEED'], hash('a'))"
+    one, two = (run("-c", code, PYTHONHASHSEED=None) for _ in range(2))
+    assert one.returncode == 0, one.stderr
+    assert one.stdout == two.stdout and one.stdout.startswith("0 ")
