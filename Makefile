@@ -32,7 +32,7 @@ types: dev  ## mypy on the package, and the stubs against the extensions
 	$(VENV)/bin/stubtest perfcore._native --ignore-missing-stub --allowlist tests/typing/stubtest-allowed.txt
 
 bench: dev servers $(VENV)/.bench  ## the benchmarks of this package, also beside its rivals, and the bounds of the parser's speed
-	PYTHONHASHSEED=0 $(PYTEST) benchmarks --benchmark-only
+	PYTHONHASHSEED=0 $(PYTEST) benchmarks --benchmark-only --benchmark-autosave
 	PYTHONHASHSEED=0 $(PY) -m benchmarks.rivals memory remote workers io scaling
 	PYTHONHASHSEED=0 $(PY) benchmarks/parsing_ceiling.py
 
@@ -56,6 +56,8 @@ free-threaded: build/free-threaded/.built  ## the native tests on a CPython with
 	    --ignore ../../tests/native/test_plain.py --ignore ../../tests/native/test_unpack.py --ignore ../../tests/native/test_envelope.py \
 	    --ignore ../../tests/conformance/test_diskcache.py --ignore ../../tests/conformance/test_django.py --deselect "tests/native/test_leaks.py::test_memory_stays_flat[leak_unpack]" \
 	    -p no:cacheprovider
+
+free-threaded-rivals: build/free-threaded/.rivals  ## the other caches beside that one, as far as they have wheels for it
 
 prove: dev proofs  ## the properties and models, twenty times as long as in `make test`, and the ring under stress
 	@$(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" PLAIN=1 OPTIMIZE=-O3 BUILD=../../build/c-tests-O3 stress
@@ -141,4 +143,12 @@ build/free-threaded/.built: $(NATIVE_SOURCES) $(wildcard perfcore/*.py perfcore/
 	build/free-threaded/bin/python setup.py -q build --build-base build/free-threaded-work --build-lib build/free-threaded
 	@touch $@
 
-.PHONY: browser suites servers proofs promtool nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev
+# Of the other caches what has a wheel for it; who has none is named in the report.
+build/free-threaded/.rivals: build/free-threaded/.built
+	@for rival in cachebox cachetools lru-dict moka-py theine; do \
+	    build/free-threaded/bin/python -m pip install -q --only-binary :all: "$$rival" 2>/dev/null || \
+	        echo "$$rival has no wheel for a CPython without the GIL"; \
+	done
+	@touch $@
+
+.PHONY: free-threaded-rivals browser suites servers proofs promtool nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev

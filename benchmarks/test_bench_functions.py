@@ -1,10 +1,12 @@
 """Hot calls of cached functions; `python -m benchmarks.rivals.functions` sets them beside the rivals."""
 
+import asyncio
 import functools
 import random
 
 import pytest
 
+import perfcore
 from benchmarks.rivals.memory.workload import fresh, names
 from perfcore.compat.functools import lru_cache
 
@@ -67,3 +69,25 @@ def test_miss_that_evicts(benchmark, name):
 
     benchmark.pedantic(loop, setup=setup, rounds=20)
     assert cached.cache_info().hits == 0
+
+
+@pytest.mark.parametrize("options", [{}, {"ttl": 300}, {"single_flight": False}], ids=str)
+@pytest.mark.parametrize("awaited", [False, True], ids=["called", "awaited"])
+def test_thousand_hits_of_cached(benchmark, awaited, options):
+    async def coroutine(key):
+        return key
+
+    cached = perfcore.cached(maxsize=1000, **options)(coroutine if awaited else function)
+    present = names(0, 1000)
+
+    def calls():
+        for key in present:
+            cached(key)
+
+    async def awaits():
+        for key in present:
+            await cached(key)
+
+    with asyncio.Runner() as runner:
+        benchmark((lambda: runner.run(awaits())) if awaited else calls)
+    assert cached.cache_info().misses == 1000

@@ -16,12 +16,9 @@ import argparse
 import asyncio
 import multiprocessing
 import random
-import socket
-import subprocess
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from statistics import median
 from typing import Any
 
@@ -29,6 +26,7 @@ import valkey
 from msgspec import msgpack
 
 from benchmarks.guard import ready
+from benchmarks.servers import server
 from perfcore.cache import CacheManager, RemoteCache
 from perfcore.cache.codec import Codec
 from perfcore.cache.keys import encode_key
@@ -42,27 +40,6 @@ DOCUMENT = {
 }
 BATCH = 100
 CALLS, BATCHES = 1500, 60
-
-
-@contextmanager
-def server() -> Iterator[int]:
-    """A server of our own, on a free port."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    with tempfile.TemporaryDirectory() as folder:
-        command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        client = valkey.Valkey(port=port)
-        while True:
-            with suppress(valkey.ConnectionError):
-                client.ping()
-                break
-            time.sleep(0.02)
-        try:
-            yield port
-        finally:
-            process.kill()
-            process.wait()
 
 
 # --- one call -----------------------------------------------------------------------------------------------
