@@ -53,7 +53,8 @@ def pooled(streams: StreamCache, pool: BufferPool, paths: list[str]) -> None:
         streams.read_pooled(path, pool).release()
 
 
-def hot(rounds: int) -> None:
+def measure_hot(rounds: int) -> dict[str, list[float]]:
+    """Return by contender the seconds of each round over all files."""
     with (
         tempfile.TemporaryDirectory() as folder,
         StreamCache(FILES, threshold=1) as always,
@@ -75,7 +76,7 @@ def hot(rounds: int) -> None:
                 taken[name].append(timed(work))
         for path in paths:
             assert always.read(path) == Path(path).read_bytes()
-    report(taken, {"StreamCache": 3.0})
+    return taken
 
 
 def report(taken: dict[str, list[float]], bars: dict[str, float]) -> None:
@@ -90,7 +91,7 @@ def main() -> None:
     ready()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=15)
-    hot(parser.parse_args().rounds)
+    report(measure_hot(parser.parse_args().rounds), {"StreamCache": 3.0})
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.guard import ready
+from benchmarks.rivals import metrics_libraries
 from perfcore.metrics import Counter, Histogram, Registry, SampleRing, Timer
 
 Loop = Callable[[], object]
@@ -259,6 +260,8 @@ def main() -> None:
     if sysconfig.get_config_var("Py_GIL_DISABLED"):
         sharing(options.rounds)
     accuracy(options.values)
+    print("\nbeside other libraries")
+    metrics_libraries.show()
 
 
 if __name__ == "__main__":

@@ -62,29 +62,34 @@ def best(contenders: dict[str, Callable[[], object]], rounds: int, repeat: int) 
     return found
 
 
+def measure(size: int, rounds: int) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the seconds of a burst of 32 buffers, and of one at a time, by contender."""
+    pattern = b"\xff" * size
+    pool = BufferPool(initial=0, per_class=ALIVE, max_bytes="256MB")
+    lazy = BufferPool(initial=0, per_class=ALIVE, max_bytes="256MB", clear="never")
+    burst = best(
+        {
+            "plain": lambda: plain_burst(size, pattern),
+            "pool": lambda: pool_burst(pool, size, pattern),
+            "never": lambda: pool_burst(lazy, size, pattern),
+        },
+        rounds,
+        max(1, 8 * 1024 * KB // (size * ALIVE)),
+    )
+    single = best(
+        {"plain": lambda: fill_plain(size, pattern), "pool": lambda: pool_single(pool, size, pattern)},
+        rounds,
+        max(4, 16 * 1024 * KB // size),
+    )
+    pool.trim()
+    lazy.trim()
+    return burst, single
+
+
 def buffers(rounds: int) -> None:
     print(f"{'':>8}  {'burst of 32: bytearray / pool':<32} one at a time: pool / bytearray")
     for size in SIZES:
-        pattern = b"\xff" * size
-        pool = BufferPool(initial=0, per_class=ALIVE, max_bytes="256MB")
-        lazy = BufferPool(initial=0, per_class=ALIVE, max_bytes="256MB", clear="never")
-        burst = best(
-            {
-                "plain": lambda s=size, p=pattern: plain_burst(s, p),
-                "pool": lambda s=size, p=pattern, b=pool: pool_burst(b, s, p),
-                "never": lambda s=size, p=pattern, b=lazy: pool_burst(b, s, p),
-            },
-            rounds,
-            max(1, 8 * 1024 * KB // (size * ALIVE)),
-        )
-        single = best(
-            {
-                "plain": lambda s=size, p=pattern: fill_plain(s, p),
-                "pool": lambda s=size, p=pattern, b=pool: pool_single(b, s, p),
-            },
-            rounds,
-            max(4, 16 * 1024 * KB // size),
-        )
+        burst, single = measure(size, rounds)
         ratio = burst["plain"] / burst["pool"]
         without = burst["plain"] / burst["never"]
         print(
@@ -92,11 +97,10 @@ def buffers(rounds: int) -> None:
             f"{single['pool'] / single['plain']:.2f}",
             flush=True,
         )
-        pool.trim()
-        lazy.trim()
 
 
-def pairs(rounds: int, count: int = 200_000) -> None:
+def pair_times(rounds: int, count: int = 200_000) -> tuple[dict[str, float], int]:
+    """Return the seconds of ``count`` pairs by contender, and ``count``."""
     shelf: deque[list[int]] = deque([[1]])
     pool = ObjectPool(list)
 
@@ -110,7 +114,11 @@ def pairs(rounds: int, count: int = 200_000) -> None:
             lease = pool.acquire()
             lease.release()
 
-    found = best({"deque": plain, "pool": pooled}, rounds, 1)
+    return best({"deque": plain, "pool": pooled}, rounds, 1), count
+
+
+def pairs(rounds: int) -> None:
+    found, count = pair_times(rounds)
     cells = ", ".join(f"{name} {seconds / count * 1e9:.0f} ns" for name, seconds in found.items())
     print(f"acquire + release / pop + append: {found['pool'] / found['deque']:.2f}   ({cells})")
 

@@ -104,8 +104,8 @@ def best(rounds: Iterable[dict[str, float]], count: int) -> Row:
 class Filled:
     """One cache of each contender, full."""
 
-    def __init__(self, size: int, contenders: list[Contender]) -> None:
-        self.size = size
+    def __init__(self, size: int, contenders: list[Contender], count: int) -> None:
+        self.size, self.count = size, count
         self.present = names(0, size)
         self.contenders = {c.name: c for c in contenders}
         self.bound = {c.name: c.bound(size) for c in contenders}
@@ -121,10 +121,10 @@ class Filled:
         )
 
     def evictions(self, rounds: int) -> Row:
-        return best((self._evicting(10**8 + at * COUNT) for at in range(rounds)), COUNT)
+        return best((self._evicting(10**8 + at * self.count) for at in range(rounds)), self.count)
 
     def _evicting(self, start: int) -> dict[str, float]:
-        keys = names(start, COUNT)
+        keys = names(start, self.count)
         times = {
             name: timed(writing(self.contenders[name], write, keys))
             for name, (_, write) in self.bound.items()
@@ -136,10 +136,10 @@ class Filled:
         return times
 
 
-def inserts(size: int, rounds: int, contenders: list[Contender]) -> Row:
+def inserts(size: int, rounds: int, contenders: list[Contender], count: int) -> Row:
     """Fill new caches of this size, as many as make the round long enough."""
-    keys = names(0, min(size, COUNT))
-    times = max(1, COUNT // size // 4)
+    keys = names(0, min(size, count))
+    times = max(1, count // size // 4)
 
     def once(contender: Contender) -> float:
         caches = [contender.make(size) for _ in range(times)]
@@ -149,7 +149,7 @@ def inserts(size: int, rounds: int, contenders: list[Contender]) -> Row:
     return best(({c.name: once(c) for c in contenders} for _ in range(rounds)), times * len(keys))
 
 
-def mixes(size: int, rounds: int, contenders: list[Contender]) -> tuple[Row, Row]:
+def mixes(size: int, rounds: int, contenders: list[Contender], count: int) -> tuple[Row, Row]:
     """Zipf requests with evicting inserts, new ones in each round, on warm caches; and the hits in %."""
     zipf = Zipf(size)
     bound = {c: c.bound(size) for c in contenders}
@@ -158,10 +158,10 @@ def mixes(size: int, rounds: int, contenders: list[Contender]) -> tuple[Row, Row
         return {c.name: timed(mixing(c, get, write, keys)) for c, (get, write) in bound.items()}
 
     play(zipf.keys[size - 1 :: -1])
-    play(zipf.requests(2 * size + COUNT))
-    last = zipf.requests(COUNT)
-    ratios = {c.name: 100 * hits(c, get, write, last) / COUNT for c, (get, write) in bound.items()}
-    return best((play(zipf.requests(COUNT)) for _ in range(rounds)), COUNT), ratios
+    play(zipf.requests(2 * size + count))
+    last = zipf.requests(count)
+    ratios = {c.name: 100 * hits(c, get, write, last) / count for c, (get, write) in bound.items()}
+    return best((play(zipf.requests(count)) for _ in range(rounds)), count), ratios
 
 
 def batches(filled: Filled, keys: list[str], rounds: int) -> Row:
@@ -184,21 +184,23 @@ def _looking_up(get: Get, groups: list[list[str]]) -> Loop:
     return loop
 
 
-def rows(size: int, rounds: int, contenders: list[Contender]) -> Iterator[tuple[str, Row]]:
+def rows(
+    size: int, rounds: int, contenders: list[Contender], count: int = COUNT
+) -> Iterator[tuple[str, Row]]:
     """Measure row after row; what changes the caches comes last."""
-    filled = Filled(size, contenders)
-    probes = chosen(filled.present, COUNT, size)
+    filled = Filled(size, contenders, count)
+    probes = chosen(filled.present, count, size)
     yield "hit", filled.reads(probes, rounds)
     same = {name: name for name in filled.present}
     yield "hit, same object", filled.reads([same[key] for key in probes], rounds)
-    yield "miss", filled.reads(chosen(names(10**7, size), COUNT, size), rounds)
+    yield "miss", filled.reads(chosen(names(10**7, size), count, size), rounds)
     yield f"get_many of {BATCH}", batches(filled, probes, rounds)
     yield "evicting insert", filled.evictions(rounds)
     del filled
     gc.collect()
-    yield "insert", inserts(size, rounds, contenders)
+    yield "insert", inserts(size, rounds, contenders, count)
     if size <= LARGEST_MIX:
-        mix, ratios = mixes(size, rounds, contenders)
+        mix, ratios = mixes(size, rounds, contenders, count)
         yield "zipf mix", mix
         yield HIT_RATIOS, ratios
 

@@ -33,6 +33,7 @@ FREE = ROOT / "build" / "free-threaded"
 NAMES = ("perfcore lru", "perfcore adaptive", *(name for name, _, _ in RIVALS), FUNCTOOLS)
 KINDS = ("hits", "mix")
 COUNTS = (1, 2, 4)
+WITH, WITHOUT = "with the GIL", "without the GIL"
 
 
 class Rate(NamedTuple):
@@ -100,10 +101,10 @@ def child(name: str, size: str, kind: str, folder: str, count: str) -> None:
 
 def interpreters() -> dict[str, tuple[str, dict[str, str]]]:
     """Return by name what starts a Python with perfcore in it, and its environment."""
-    found = {"with the GIL": (sys.executable, dict[str, str]())}
+    found = {WITH: (sys.executable, dict[str, str]())}
     if (FREE / "bin" / "python").exists():
         path = os.pathsep.join(map(str, (FREE, ROOT)))
-        found["without the GIL"] = str(FREE / "bin" / "python"), {"PYTHONPATH": path}
+        found[WITHOUT] = str(FREE / "bin" / "python"), {"PYTHONPATH": path}
     return found
 
 
@@ -120,13 +121,19 @@ def prepare(folder: Path, size: int, count: int) -> None:
 
 
 def measure(
-    python: tuple[str, dict[str, str]], wanted: Sequence[str], size: int, count: int, rounds: int
+    python: tuple[str, dict[str, str]],
+    wanted: Sequence[str],
+    size: int,
+    count: int,
+    rounds: int,
+    kinds: Sequence[str] = KINDS,
+    counts: Sequence[int] = COUNTS,
 ) -> Iterator[tuple[str, int, str, Rate]]:
     """Yield kind, number of threads and contender, and how fast it was at best."""
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder), size, count)
-        for kind in KINDS:
-            for threads in COUNTS:
+        for kind in kinds:
+            for threads in counts:
                 best: dict[str, Rate] = {}
                 for _ in range(rounds):
                     for name in wanted:
