@@ -36,6 +36,9 @@ bench: dev servers $(VENV)/.bench  ## the benchmarks of this package, also besid
 	PYTHONHASHSEED=0 $(PY) -m benchmarks.rivals memory remote workers io scaling
 	PYTHONHASHSEED=0 $(PY) benchmarks/parsing_ceiling.py
 
+report: dev servers $(VENV)/.bench  ## everything beside its rivals, as one page and charts in build/report (QUICK=1: in two minutes)
+	@PYTHONHASHSEED=0 $(PY) -m benchmarks.report all $(if $(QUICK),--quick)
+
 nab: dev  ## the anomaly detector on labelled series, beside published detectors
 	$(PY) -m benchmarks.nab
 
@@ -151,4 +154,4 @@ build/free-threaded/.rivals: build/free-threaded/.built
 	done
 	@touch $@
 
-.PHONY: free-threaded-rivals browser suites servers proofs promtool nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev
+.PHONY: report free-threaded-rivals browser suites servers proofs promtool nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev

@@ -1,0 +1,112 @@
+"""What the figures say, in words that nobody wrote by hand: who is first, and where a rival is better."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from benchmarks.report.results import Results, Table, ours
+
+#: what two runs of the same thing may differ by, in per cent: said of a loss that is smaller
+NOISE = 5.0
+
+
+class Loss(NamedTuple):
+    """A row in which a rival is better than one of ours that is held against it."""
+
+    table: Table
+    row: str
+    champion: str
+    rival: str
+    #: by how much, in per cent of ours; points where the unit is per cent
+    by: float
+
+    def __str__(self) -> str:
+        cells = self.table.cells[self.row]
+        unit, amount = self.table.unit, f"{self.by:.0f} %"
+        if unit == "%":
+            amount = f"{self.by:.1f} points"
+        elif self.by < 0.5:
+            amount = "less than 1 %"
+        text = (
+            f"{self.row}: {self.rival} ({figure(cells[self.rival], unit)}) is better than {self.champion} "
+            f"({figure(cells[self.champion], unit)}) by {amount}"
+        )
+        if unit != "%" and self.by < NOISE:
+            text += ", which two runs may differ by"
+        if better := self._better_of_ours():
+            text += f"; {better} ({figure(cells[better], unit)}) is better still"
+        return f"{text}."
+
+    def _better_of_ours(self) -> str | None:
+        """Another one of ours that beats this rival, if there is one."""
+        cells, ahead = self.table.cells[self.row], self.table.ahead
+        return next(
+            (name for name in cells if ours(name) and ahead(cells[name], cells[self.rival])),
+            None,
+        )
+
+
+def figure(value: float, unit: str = "") -> str:
+    """Return a figure as it is shown everywhere: three digits, or all of a whole number.
+
+    >>> figure(1234.5, "ns"), figure(0.01234), figure(98.26, "%"), figure(12.0)
+    ('1,234 ns', '0.0123', '98.3 %', '12.0')
+    """
+    if value >= 100:
+        text = f"{value:,.0f}"
+    elif unit == "%" and value >= 10:
+        text = f"{value:.1f}"
+    else:
+        text = f"{value:#.3g}".rstrip(".")
+    return f"{text} {unit}".rstrip()
+
+
+def losses(table: Table) -> list[Loss]:
+    """Return each row and champion that is behind the best rival of that row."""
+    found = []
+    for row, cells in table.cells.items():
+        rivals = table.rivals(cells)
+        if rivals:
+            best = (min if table.better == "less" else max)(rivals, key=rivals.__getitem__)
+            found += [
+                Loss(table, row, champion, best, _by(table, cells[champion], rivals[best]))
+                for champion in table.champions
+                if champion in cells and table.ahead(rivals[best], cells[champion])
+            ]
+    return found
+
+
+def _by(table: Table, mine: float, theirs: float) -> float:
+    if table.unit == "%":
+        return abs(theirs - mine)
+    return 100 * abs(theirs - mine) / mine if mine else 100.0
+
+
+def standing(table: Table) -> Iterator[str]:
+    """Yield for each champion in how many rows it is ahead of all rivals, and against whom it stood."""
+    behind = losses(table)
+    for champion in table.champions:
+        rows = [row for row, cells in table.cells.items() if champion in cells and table.rivals(cells)]
+        lost = sum(loss.champion == champion for loss in behind)
+        if rows:
+            yield f"{champion} is ahead of every rival in {len(rows) - lost} of {len(rows)} rows"
+
+
+def summary(results: Results) -> str:
+    """Return in one sentence how often a rival is better."""
+    behind = [loss for _, table in results.tables() for loss in losses(table)]
+    held = sum(
+        champion in cells and bool(table.rivals(cells))
+        for _, table in results.tables()
+        for cells in table.cells.values()
+        for champion in table.champions
+    )
+    rivals = sorted({loss.rival for loss in behind})
+    if not behind:
+        return f"perfcore is ahead of every rival in all {held} comparisons of this run."
+    return (
+        f"In {len(behind)} of {held} comparisons a rival is better than the part of perfcore that is held "
+        "against it "
+        f"({', '.join(rivals)}). They are listed with their tables, and all together below."
+    )
