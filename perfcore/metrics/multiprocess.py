@@ -19,14 +19,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from perfcore._log import logger
 from perfcore._native.histogram import HistogramSnapshot, snapshot_from
 from perfcore.metrics.family import Key
-from perfcore.metrics.shard import Entry, entries
+from perfcore.metrics.shard import MAGIC, Entry, entries
 from perfcore.metrics.snapshot import COMBINED, FamilySnapshot, RegistrySnapshot, Value
 
 __all__ = ["collect"]
 
 ARCHIVE = "archive.folded"
+_VERSION = 1
+_SERIAL = 6  # where the number of the version stands in the magic of a file
 Series = dict[
     tuple[str, Key], tuple[dict[str, Any], Value, float]
 ]  # what it is, its value, when a gauge was set
@@ -42,7 +45,7 @@ def collect(directory: str | os.PathLike[str], *, fold: bool = True) -> Registry
     """
     home = Path(directory)
     with _locked(home, exclusive=fold):
-        archived, folded = _read_archive(home)
+        archived, folded = _read_archive(home, put_aside=fold)
         total: Series = dict(archived)
         dead: list[Path] = []
         for path in sorted(home.glob("*.metrics")):
@@ -50,7 +53,7 @@ def collect(directory: str | os.PathLike[str], *, fold: bool = True) -> Registry
                 dead.append(path)  # whoever folded it was stopped before it was removed
                 continue
             alive = _alive(path)
-            if not alive:
+            if not alive and not _foreign(path):  # what this release cannot read, another one will fold in
                 _pour(archived, _read(path), gauges=False)
                 dead.append(path)
             _pour(total, _read(path), gauges=alive)
@@ -84,6 +87,14 @@ def _alive(path: Path) -> bool:
         return True
     finally:
         os.close(descriptor)
+    return False
+
+
+def _foreign(path: Path) -> bool:
+    """Tell whether a file is of another version than this one's."""
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        head = file.read(len(MAGIC))
+        return head != MAGIC and head[:_SERIAL] == MAGIC[:_SERIAL]
     return False
 
 
@@ -158,20 +169,30 @@ def _snapshot(series: Series) -> RegistrySnapshot:
 # --- the archive ---------------------------------------------------------------------
 
 
-def _read_archive(home: Path) -> tuple[Series, set[str]]:
-    """Return what was folded in, and the names of the files that it came from last."""
+def _read_archive(home: Path, put_aside: bool) -> tuple[Series, set[str]]:
+    """Return what was folded in, and the names of the files that it came from last.
+
+    An archive of another version, or one that is damaged, counts as none, and is put aside if one may.
+    """
     from msgspec import MsgspecError, msgpack
 
+    series: Series = {}
     try:
         stored = msgpack.decode((home / ARCHIVE).read_bytes())
-    except (FileNotFoundError, MsgspecError):
+        if stored.get("version", 1) != _VERSION:  # the first ones had no number
+            raise ValueError("of another version")
+        for key, value in stored["series"]:
+            if isinstance(value, bytes):
+                value = snapshot_from(value, *key["options"]["range"])
+            series[_identity(key)] = key, value, 0.0
+        return series, set(stored["files"])
+    except FileNotFoundError:
         return {}, set()
-    series: Series = {}
-    for key, value in stored["series"]:
-        if isinstance(value, bytes):
-            value = snapshot_from(value, *key["options"]["range"])
-        series[_identity(key)] = key, value, 0.0
-    return series, set(stored["files"])
+    except (MsgspecError, AttributeError, KeyError, TypeError, ValueError) as error:
+        if put_aside:
+            (home / ARCHIVE).replace(home / f"{ARCHIVE}.refused")
+            logger("metrics").warning("the archive in %s is put aside: %s", home, error)
+        return {}, set()
 
 
 def _write_archive(home: Path, series: Series, files: list[str]) -> None:
@@ -180,5 +201,5 @@ def _write_archive(home: Path, series: Series, files: list[str]) -> None:
 
     stored = [(key, bytes(v) if isinstance(v, HistogramSnapshot) else v) for key, v, _ in series.values()]
     building = home / f"{ARCHIVE}.new"
-    building.write_bytes(msgpack.encode({"series": stored, "files": files}))
+    building.write_bytes(msgpack.encode({"version": _VERSION, "series": stored, "files": files}))
     building.replace(home / ARCHIVE)
