@@ -146,7 +146,9 @@ def model(home):
     from perfcore.cache.predictive import PredictiveCaching
 
     home.mkdir()
-    with PredictiveCaching(Cache(40, policy="lru"), loader=str, model=home / "pages.model", size=40) as predictive:
+    with PredictiveCaching(
+        Cache(40, policy="lru"), loader=str, model=home / "pages.model", size=40
+    ) as predictive:
         for key in contents.CIRCLE * 12:
             predictive.record(key, hit=False)
 
