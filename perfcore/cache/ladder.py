@@ -216,6 +216,8 @@ class Ladder(Front):
 
     def _looking(self, key: Any) -> Moves[Guarded | None]:
         """The conditions that ``key`` has, if it has a value for which they hold."""
+        if self._word != self._seen:
+            self._changed()  # or what others have ended would pass on its conditions, to a value born ended
         held = self._memory.peek(self._near(key), ABSENT)
         if held is ABSENT:
             name, found = self._names.encode(key), None

@@ -37,6 +37,8 @@ class _Optimized:
         self._cache: Any = None
         self._refused = "" if options.caches else "say pure=True or cache_ttl= where results may be cached"
         self._gains: dict[str, Gain] = {}
+        #: Seconds of a call before there were workers.
+        self._alone: float | None = None
         update_wrapper(self, function, updated=())  # type: ignore[arg-type]  # a callable is enough
 
     def _note(self, args: tuple[Any, ...], kwargs: dict[str, Any], seconds: float) -> None:
@@ -151,7 +153,9 @@ class OptimizedFunction(_Optimized):
             if self._pool is None:
                 most = self._options.max_concurrency or 8
                 self._pool = WorkerPool(1, most, scaling="adaptive")
-        alone = self._meter.mean
+            if self._alone is None:  # later calls are timed beside each other
+                self._alone = self._meter.typical
+        alone = self._alone
         begun = perf_counter()
         results = [*self._pool.map(self, wanted)]
         after = (perf_counter() - begun) / len(wanted)

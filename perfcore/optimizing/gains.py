@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Hashable
+from statistics import median
 from threading import Lock
 from typing import NamedTuple
 
@@ -10,6 +12,8 @@ __all__ = ["Gain", "Meter"]
 
 #: Different arguments that are remembered to see which come again.
 _REMEMBERED = 4096
+#: Latest calls that :attr:`Meter.typical` is of.
+_LATEST = 31
 
 
 class Gain(NamedTuple):
@@ -38,12 +42,14 @@ class Meter:
         self._seen: set[Hashable] = set()
         self.calls = self.repeats = 0
         self.seconds = 0.0
+        self._latest: deque[float] = deque(maxlen=_LATEST)
 
     def note(self, key: Hashable | None, seconds: float) -> int:
         """Note a call that took ``seconds``; ``key`` None: its arguments cannot be one. Returns the count."""
         with self._lock:
             self.calls += 1
             self.seconds += seconds
+            self._latest.append(seconds)
             if key is not None:
                 self.repeats += key in self._seen
                 if len(self._seen) < _REMEMBERED:
@@ -54,6 +60,12 @@ class Meter:
     def mean(self) -> float | None:
         """The mean seconds of a call; None before the first."""
         return self.seconds / self.calls if self.calls else None
+
+    @property
+    def typical(self) -> float | None:
+        """The median seconds of the latest calls, which one call that had to wait does not move."""
+        with self._lock:
+            return median(self._latest) if self._latest else None
 
     @property
     def repeated(self) -> float:

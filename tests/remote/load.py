@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from itertools import count
 
 KEYS = 40
+STANDING = KEYS  # one more, which is written once, and stays on a server that refuses writes
 _numbers = count()
 
 
@@ -23,16 +24,19 @@ class Load:
         self.hits = defaultdict(int)
         self.phase = "before"
         self._done = threading.Event()
-        self._written = [0] * KEYS
-        self._banned = [0] * KEYS  # numbers up to this one were invalidated
+        self._written = [0] * (KEYS + 1)
+        self._banned = [0] * (KEYS + 1)  # numbers up to this one were invalidated
         self._threads = [threading.Thread(target=self._run, args=(one, threads)) for one in range(threads)]
 
     def _run(self, first, step):
-        number = 0
+        number, keys = 0, range(first, KEYS, step)
+        if not first:
+            self._call(self._set, STANDING)
         while not self._done.is_set():
-            for key in range(first, KEYS, step):
+            for key in keys:
                 number += 1
                 self._call(self._set if number % 8 == 0 else self._get, key)
+            self._call(self._get, STANDING)
 
     def _call(self, verb, key):
         phase, begin = self.phase, time.perf_counter()

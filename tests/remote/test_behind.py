@@ -10,6 +10,7 @@ from effort import effort
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis_servers import Server, wait_until
+from remote.load import Noise
 from remote.proxies import Proxy
 
 from perfcore.cache import CacheManager, RemoteCache
@@ -121,7 +122,12 @@ def test_what_others_have_changed_meanwhile_is_asked_of_the_server(servers):
     behind.others([b"flying", b"waiting"])
     assert behind.get(b"flying") is None  # which came last is not known here
     assert behind.get(b"waiting") is not None  # this one will be the last
-    servers.gate.set()
+    assert behind.is_unsure([b"flying"]) and not behind.is_unsure([b"waiting", b"unknown"])
+    behind.land([b"flying"], time.monotonic() + 0.01)  # not for longer
+    assert behind.is_unsure([b"flying"])
+    threading.Timer(0.05, servers.gate.set).start()
+    behind.land([b"flying"], time.monotonic() + 30)
+    assert (b"flying", b"value") in servers.stored
     assert behind.flush(30)
 
 
@@ -173,6 +179,25 @@ def test_a_slow_server_holds_up_no_set_and_no_read_of_what_was_set(slow):
         slow.mode = "pass"
         assert one.stats().tiers["remote"].behind == 0
         assert one.get_many(range(50)) == [None if n == 7 else {"number": n} for n in range(50)]
+
+
+async def test_a_value_that_others_may_have_changed_on_its_way_is_asked_for_when_it_is_there(slow):
+    one = CacheManager(memory=None, remote={"url": slow.url, "timeout": 30})
+    tier = one._below[-1]
+    one.set("warm", 1, distributed="sync")
+    slow.mode = "slow"
+    for number in range(4):
+        one.set("key", number)
+        wait_until(lambda: tier.behind._flying, "the value being on its way")
+        tier.behind.others(None)  # what news of a lost message say
+        if number % 2:
+            assert await one.aget("key") == number
+            assert await one.aget_many(["key"]) == [number]
+        else:
+            assert one.get("key") == number
+            assert one.get_many(["key"]) == [number]
+    slow.mode = "pass"
+    await one.aclose()
 
 
 @pytest.fixture
@@ -373,14 +398,15 @@ async def test_a_slow_server_does_not_stop_the_event_loop(slow):
     async def load():
         return "loaded"
 
-    heart = asyncio.create_task(beat())
-    assert await one.aget("key") == 1
-    await one.aset("tagged", 1, tags=["t"], distributed="sync")
-    await one.ainvalidate_tags("t")
-    assert await one.adelete("key")
-    assert await one.aget_or_set("computed", load) == "loaded"
-    done = True
-    await heart
+    with Noise() as noise:
+        heart = asyncio.create_task(beat())
+        assert await one.aget("key") == 1
+        await one.aset("tagged", 1, tags=["t"], distributed="sync")
+        await one.ainvalidate_tags("t")
+        assert await one.adelete("key")
+        assert await one.aget_or_set("computed", load) == "loaded"
+        done = True
+        await heart
     slow.mode = "pass"
     await one.aclose()
-    assert longest < 0.14  # an answer takes 0.15 s
+    assert longest < 0.14 + 2 * noise.longest  # an answer takes 0.15 s

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 from threading import Condition, Thread
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from weakref import WeakSet
 
 from perfcore._log import logger
 
-__all__ = ["Batch", "Behind", "Write"]
+__all__ = ["Batch", "Behind", "Write", "merged"]
 
 #: Values that wait, their bytes, and names whose values were dropped, before there is too much.
 _MOST, _MOST_BYTES, _MOST_DROPPED = 10_000, 64 << 20, 100_000
@@ -152,6 +152,17 @@ class Behind:
         """Say whether one of ``keys`` is under way."""
         return bool(self._flying) and (keys is None or any(key in self._flying for key in keys))
 
+    def is_unsure(self, keys: Iterable[bytes]) -> bool:
+        """Say whether others have changed one of ``keys`` that is under way."""
+        flying = self._flying
+        return bool(flying) and any(flying.get(key, True) is None for key in keys)
+
+    def land(self, keys: list[bytes], deadline: float) -> None:
+        """Wait until none of ``keys`` :meth:`is_unsure`, or for the ``deadline``; then ask the server."""
+        if self.is_unsure(keys):
+            with self._changed:
+                self._changed.wait_for(lambda: not self.is_unsure(keys), max(0.0, deadline - monotonic()))
+
     def unmoved(self, names: Iterable[bytes]) -> bool:
         """Say whether one of ``names`` is of a key that is still to be written."""
         return bool(self._unmoved) and not self._unmoved.isdisjoint(names)
@@ -272,6 +283,12 @@ class Behind:
                 waiting = {write.own for write in self._pending.values()} if self._pending else set()
                 self._unmoved -= self._moving - waiting
                 self._changed.notify_all()
+
+
+def merged(waiting: list[tuple[bool, Any]], asked: Iterable[Any]) -> list[Any]:
+    """Return what was known to be waiting, and between it what servers have answered."""
+    answers = iter(asked)
+    return [found if known else next(answers) for known, found in waiting]
 
 
 _all: WeakSet[Behind] = WeakSet()

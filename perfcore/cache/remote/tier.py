@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from perfcore.cache.disk.journal import UNKNOWN, News
 from perfcore.cache.remote.aio import aclose, arun
 from perfcore.cache.remote.backplane import Backplane
-from perfcore.cache.remote.behind import Batch, Behind, Write
+from perfcore.cache.remote.behind import Batch, Behind, Write, merged
 from perfcore.cache.remote.budget import deadline_of
 from perfcore.cache.remote.cache import RemoteCache
 from perfcore.cache.remote.drive import Steps, run
@@ -90,24 +90,37 @@ class RemoteTier(Operations):
     def find(self, key: bytes) -> Found | None:
         """Return the valid value of ``key`` and what it has left."""
         known, found = self._waiting(key)
-        return found if known else self._run(self._finding([key]))[0]
+        return found if known else self._asked([key])[0]
 
     async def afind(self, key: bytes) -> Found | None:
         """:meth:`find` on an event loop."""
         known, found = self._waiting(key)
-        return found if known else (await self._arun(self._finding([key])))[0]
+        return found if known else (await self._aasked([key]))[0]
 
     def find_many(self, keys: list[bytes]) -> list[Found | None]:
         """Return the same for each of ``keys``, asked for at once."""
         waiting = [self._waiting(key) for key in keys]
         asked = [key for key, (known, _) in zip(keys, waiting, strict=True) if not known]
-        return _merged(waiting, self._run(self._finding(asked)) if asked else [])
+        return merged(waiting, self._asked(asked) if asked else [])
 
     async def afind_many(self, keys: list[bytes]) -> list[Found | None]:
         """:meth:`find_many` on an event loop."""
         waiting = [self._waiting(key) for key in keys]
         asked = [key for key, (known, _) in zip(keys, waiting, strict=True) if not known]
-        return _merged(waiting, (await self._arun(self._finding(asked))) if asked else [])
+        return merged(waiting, (await self._aasked(asked)) if asked else [])
+
+    def _asked(self, keys: list[bytes]) -> list[Found | None]:
+        """What the server has, when what is under way there has arrived."""
+        behind, deadline = self.behind, self._deadline()
+        if behind is not None:
+            behind.land(keys, deadline)
+        return self._run(self._finding(keys), deadline)
+
+    async def _aasked(self, keys: list[bytes]) -> list[Found | None]:
+        behind, deadline = self.behind, self._deadline()
+        while behind is not None and behind.is_unsure(keys) and monotonic() < deadline:
+            await asyncio.sleep(_LOOK)
+        return await self._arun(self._finding(keys), deadline)
 
     def _waiting(self, key: bytes) -> tuple[bool, Found | None]:
         """Say whether ``key`` waits to be written or removed, and what is found there then."""
@@ -315,9 +328,3 @@ class RemoteTier(Operations):
 
     async def _arun(self, steps: Steps[_T], deadline: float | None = None) -> _T:
         return await arun(self.cache._router, steps, self._deadline() if deadline is None else deadline)
-
-
-def _merged(waiting: list[tuple[bool, Found | None]], asked: list[Found | None]) -> list[Found | None]:
-    """What was waiting, and between it what servers have answered."""
-    answers = iter(asked)
-    return [found if known else next(answers) for known, found in waiting]
