@@ -20,6 +20,13 @@ cdef inline uint64_t duration_ns(str name, object seconds) except? 0:
     return <uint64_t>(min(value, 4.6e9) * 1e9) or 1
 
 
+cdef inline uint64_t wait_ns(object timeout) except? 0:
+    """A timeout in ns, at least one: 0 is left to mean for ever."""
+    if not isinstance(timeout, bool) and isinstance(timeout, (int, float)) and timeout == 0:
+        return 1
+    return duration_ns("timeout", timeout)
+
+
 cdef inline uint64_t timer_ns(object now) except? 0:
     """What an injected timer returned, in nanoseconds."""
     cdef double value = now

@@ -18,7 +18,7 @@ from perfcore._native.c.alloc cimport pc_alloc
 from perfcore._native.c.buffers cimport *
 from perfcore._native.depot cimport Depot
 from perfcore._native.lock cimport pc_lock_acquire, pc_lock_release
-from perfcore._native.sites cimport call_site, pc_number_drawn, site_text
+from perfcore._native.sites cimport call_site, count_leak, pc_number_drawn
 
 from perfcore.types import BufferStats
 
@@ -211,7 +211,7 @@ cdef class BufferPool:
 
     cdef int tell_leaks(self) except -1:
         cdef PyObject *site = NULL
-        cdef str text
+        cdef tuple noted
         while True:
             pc_lock_acquire(&self.depot.mutex)
             site = NULL
@@ -223,11 +223,7 @@ cdef class BufferPool:
                 return 0
             noted = <tuple>site
             Py_XDECREF(site)
-            text = site_text(noted)
-            self.sites[text] = self.sites.get(text, 0) + 1
-            if self.sites[text] == 1:
-                from perfcore._log import logger
-                logger("memory").warning("a buffer was never released; it was acquired at %s", text)
+            count_leak(self.sites, noted, "a buffer")
 
     def _check(self):
         """Verify every invariant; AssertionError when one is broken."""

@@ -2,11 +2,8 @@ from cpython.ref cimport PyObject
 from libc.stdint cimport uint64_t
 
 from perfcore._native.lock cimport pc_lock
-
-
-ctypedef struct parked:
-    PyObject *value                     # owned
-    uint64_t born                       # when it was made, in ns of the monotonic clock
+from perfcore._native.shelf cimport pc_shelf
+from perfcore._native.spares cimport pc_spares
 
 
 cdef class ObjectPool:
@@ -17,30 +14,34 @@ cdef class ObjectPool:
     cdef uint64_t draws                 # not guarded: a lost one is no harm
     cdef readonly int leak_sampling
     cdef pc_lock mutex                  # guards what follows; no Python code runs under it
-    cdef parked *idle                   # a stack of idle_count, with room for `room`
-    cdef Py_ssize_t idle_count, room, least, most, total
+    cdef pc_shelf idle
+    cdef Py_ssize_t least, most, total
     cdef PyObject *first
     cdef PyObject *last                 # borrowed: the queue of waiters, who leave it before they die
     cdef uint64_t epoch                 # moves on in a forked child: what is older belongs to the parent
     cdef uint64_t reused, made, released, refused, expired, discarded, waited, timeouts, leaked
     cdef Py_ssize_t queued
-    cdef PyObject *spares[2]            # released leases, owned: they refer to nothing, so the collector need not know
-    cdef int turn                       # which of them was kept last
+    cdef pc_spares spares               # released leases
     cdef list relics                    # the parent's idle objects, kept alive and untouched
     cdef dict sites
     cdef object __weakref__
 
-    cdef Lease blank(self)
+    cdef void count(self, uint64_t *what) noexcept
+    cdef PyObject *blank(self) except NULL
     cdef void spare(self, Lease lease) noexcept
+    cdef bint pop(self, PyObject *lease) noexcept
     cdef int claim(self, Lease lease, Waiter waiter) noexcept
-    cdef Lease acquire_slowly(self, Lease lease, int claimed, uint64_t limit)
+    cdef Lease attempt(self, Lease lease)
+    cdef Lease acquire_slowly(self, Lease lease, bint drawn, uint64_t limit)
     cdef bint settled(self, Lease lease, int claimed) except -1
     cdef int create(self, Lease lease) except -1
     cdef bint fit(self, Lease lease) except -1
     cdef Lease wait(self, Lease lease, uint64_t limit)
+    cdef bint put_back(self, Lease lease) noexcept
+    cdef bint redeem(self, Waiter waiter, Lease lease) noexcept
     cdef int finish(self, Lease lease, bint keep) except -1
     cdef void park(self, object value, uint64_t born, uint64_t epoch) noexcept
-    cdef void scrap(self, object value) noexcept
+    cdef void scrap(self, object value, uint64_t epoch) noexcept
     cdef void vacate(self, uint64_t epoch) noexcept
     cdef Waiter next_waiter(self)
     cdef void unlink(self, Waiter waiter) noexcept
@@ -49,12 +50,10 @@ cdef class ObjectPool:
 
 
 cdef class Lease:
-    cdef ObjectPool pool
-    cdef object value                   # None once released
+    cdef PyObject *pool                 # owned: an ObjectPool, or NULL for a spare
+    cdef PyObject *value                # owned; NULL once released
     cdef uint64_t born, epoch
     cdef tuple site                     # where it was acquired, when that is noted
-
-    cdef ObjectPool lender(self)
 
 
 cdef class Waiter:

@@ -9,17 +9,18 @@ take it, and who was granted room to make an object gets the one that was made.
 import sys
 
 cimport cython
-from cpython.exc cimport PyErr_SetObject, PyErr_WriteUnraisable
-from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF, PyObject
 from libc.stdint cimport uint64_t
 
-from perfcore._native.arguments cimport count_of, duration_ns, optional_callable
+from perfcore._native.arguments cimport count_of, duration_ns, optional_callable, wait_ns
 from perfcore._native.c.clock cimport PC_SECOND, pc_clock_ns
+from perfcore._native.compare cimport pc_owned
+from perfcore._native.errors cimport report
 from perfcore._native.gc cimport PyTypeObject, inquiry, traverseproc, visitproc
 from perfcore._native.lock cimport pc_lock_acquire, pc_lock_release
-from perfcore._native.sites cimport call_site, pc_number_drawn, site_text
-from perfcore._native.spares cimport pc_only_reference, pc_spares_kept
+from perfcore._native.shelf cimport *
+from perfcore._native.sites cimport call_site, count_leak, pc_number_drawn
+from perfcore._native.spares cimport pc_spares_clear, pc_spares_keep, pc_spares_kept, pc_spares_take
 
 from _thread import allocate_lock
 from types import GenericAlias
@@ -32,18 +33,6 @@ cdef enum:
     NOTHING  # wait
     AN_OBJECT
     ROOM  # to make one: it is counted already
-
-cdef uint64_t wait_ns(object timeout) except? 0:
-    """A timeout in ns, at least one: 0 is left to mean for ever."""
-    if not isinstance(timeout, bool) and isinstance(timeout, (int, float)) and timeout == 0:
-        return 1
-    return duration_ns("timeout", timeout)
-
-
-cdef void report(object error) noexcept:
-    """An exception that cannot be raised here goes where those of finalizers go: to ``sys.unraisablehook``."""
-    PyErr_SetObject(type(error), error)
-    PyErr_WriteUnraisable(error)
 
 
 @cython.binding(False)  # a cyfunction is about twice as slow to call as a method descriptor
@@ -82,7 +71,7 @@ cdef class ObjectPool:
                   overflow=False, leak_sampling=128):
         if not callable(factory):
             raise TypeError(f"factory must be callable, not {type(factory).__name__}")
-        self.most = self.room = count_of("max", max, 1)
+        self.most = count_of("max", max, 1)
         self.least = count_of("min", min, 0)
         if self.least > self.most:
             raise ValueError(f"min must not be more than max, got {min} and {max}")
@@ -96,33 +85,32 @@ cdef class ObjectPool:
         self.unchecked = reset is None and max_age is None
         self.leak_sampling = count_of("leak_sampling", leak_sampling, 0)
         self.relics, self.sites = [], {}
-        self.idle = <parked *>PyMem_RawCalloc(self.room, sizeof(parked))
-        if self.idle == NULL:
+        if not pc_shelf_init(&self.idle, self.most):
             raise MemoryError
 
     def __init__(self, factory, reset=None, min=0, max=20, *, validate=None, destroy=None, max_age=None,
                  overflow=False, leak_sampling=128):
         self.fill()
 
+    cdef void count(self, uint64_t *what) noexcept:
+        pc_lock_acquire(&self.mutex)
+        what[0] += 1
+        pc_lock_release(&self.mutex)
+
     def fill(self):
         """Make objects until ``min`` exist; return how many were made."""
         cdef list leases = []
         while self.total < self.least:
             leases.append(self.acquire(timeout=0))
-            if self.idle_count:
+            if self.idle.count:
                 break  # there was one after all
         for lease in leases:
-            self.park((<Lease>lease).value, (<Lease>lease).born, self.epoch)
-            (<Lease>lease).value = None
+            self.park(taken(lease), (<Lease>lease).born, self.epoch)
         return len(leases)
 
     def __dealloc__(self):
-        while self.idle_count:
-            self.idle_count -= 1
-            Py_DECREF(<object>self.idle[self.idle_count].value)
-        PyMem_RawFree(self.idle)
-        Py_XDECREF(self.spares[0])
-        Py_XDECREF(self.spares[1])
+        pc_shelf_free(&self.idle)
+        pc_spares_clear(&self.spares)
 
     # --- acquiring ---------------------------------------------------------------------------------------------
 
@@ -133,59 +121,57 @@ cdef class ObjectPool:
         validate raise is raised here.
         """
         cdef uint64_t limit = wait_ns(timeout) if timeout is not None else 0
-        cdef Lease lease = self.blank()
-        cdef int claimed
+        cdef PyObject *lease = self.blank()
+        cdef bint drawn, claimed = False
         self.draws += 1
-        if pc_number_drawn(self.draws, self.leak_sampling):
-            lease.site = call_site()
-        claimed = self.claim(lease, None)
-        if claimed == AN_OBJECT and self.plain:
-            return lease
-        return self.acquire_slowly(lease, claimed, limit)
+        drawn = pc_number_drawn(self.draws, self.leak_sampling)
+        if self.plain and not drawn:
+            pc_lock_acquire(&self.mutex)
+            claimed = self.pop(lease)
+            pc_lock_release(&self.mutex)
+        if claimed:
+            return pc_owned(lease)
+        return self.acquire_slowly(pc_owned(lease), drawn, limit)
 
     def try_acquire(self):
         """Return a lease as :meth:`acquire` does, or None when one would have to wait."""
-        cdef Lease lease = self.blank()
-        while True:
-            claimed = self.claim(lease, None)
-            if claimed == NOTHING:
-                return None
-            if self.settled(lease, claimed):
-                return lease
+        return self.attempt(pc_owned(self.blank()))
 
-    cdef inline Lease blank(self):
-        """A lease of nothing: one that was released, when by now nobody but the pool has it, else a new one."""
-        cdef int i = not pc_only_reference(self.spares[0])
-        cdef Lease lease
-        if pc_only_reference(self.spares[i]):
-            lease = <Lease>self.spares[i]
-            Py_DECREF(lease)  # moved
-            self.spares[i] = NULL
-        else:
-            lease = Lease.__new__(Lease)
-        lease.pool = self
+    @cython.final
+    cdef inline PyObject *blank(self) except NULL:
+        """A lease of nothing, the caller's: one that was released and is of no use to others, or a new one."""
+        cdef PyObject *lease = pc_spares_take(&self.spares)
+        if lease == NULL:
+            lease = new_lease()
+        Py_INCREF(self)
+        (<Lease>lease).pool = <PyObject *>self
         return lease
 
+    @cython.final
     cdef inline void spare(self, Lease lease) noexcept:
-        """Keep a released lease for :meth:`blank`: the last two, as a variable holds one while the other is made."""
+        """Keep a released lease for :meth:`blank`."""
         if pc_spares_kept:
-            lease.pool, lease.site = None, None  # the pool lives: the caller has it
-            self.turn ^= 1
-            Py_INCREF(lease)
-            Py_XDECREF(self.spares[self.turn])
-            self.spares[self.turn] = <PyObject *>lease
+            if lease.site is not None:
+                lease.site = None
+            pc_spares_keep(&self.spares, <PyObject *>lease)
+            lease.pool = NULL
+            Py_DECREF(self)  # the lease's; there may be no other
 
-    cdef inline int claim(self, Lease lease, Waiter waiter) noexcept:
+    @cython.final
+    cdef inline bint pop(self, PyObject *lease) noexcept:
+        """With the lock: move the object that came last to a lease, if there is one."""
+        cdef PyObject *value = pc_shelf_take(&self.idle, &(<Lease>lease).born)
+        if value == NULL:
+            return False
+        (<Lease>lease).value, (<Lease>lease).epoch = value, self.epoch
+        self.reused += 1
+        return True
+
+    cdef int claim(self, Lease lease, Waiter waiter) noexcept:
         """Take an idle object, or else room to make one, or else queue the waiter if there is one."""
         cdef int claimed = NOTHING
-        cdef parked *top
         pc_lock_acquire(&self.mutex)
-        if self.idle_count:
-            self.idle_count -= 1
-            top = &self.idle[self.idle_count]
-            lease.value, lease.born, lease.epoch = <object>top.value, top.born, self.epoch
-            Py_DECREF(<object>top.value)  # moved: the lease has its own by now, so nothing dies here
-            self.reused += 1
+        if self.pop(<PyObject *>lease):
             claimed = AN_OBJECT
         elif self.total < self.most or self.overflow:
             self.total += 1
@@ -203,12 +189,20 @@ cdef class ObjectPool:
         pc_lock_release(&self.mutex)
         return claimed
 
-    cdef Lease acquire_slowly(self, Lease lease, int claimed, uint64_t limit):
-        while claimed != NOTHING:
+    cdef Lease attempt(self, Lease lease):
+        """The lease with an object in it, or None when one would have to wait."""
+        cdef int claimed
+        while True:
+            claimed = self.claim(lease, None)
+            if claimed == NOTHING:
+                return None
             if self.settled(lease, claimed):
                 return lease
-            claimed = self.claim(lease, None)
-        return self.wait(lease, limit)
+
+    cdef Lease acquire_slowly(self, Lease lease, bint drawn, uint64_t limit):
+        if drawn:
+            lease.site = call_site()
+        return self.attempt(lease) or self.wait(lease, limit)
 
     cdef bint settled(self, Lease lease, int claimed) except -1:
         """Make an object in the room that was claimed, or see whether the object that was claimed will do."""
@@ -225,34 +219,31 @@ cdef class ObjectPool:
         except BaseException:
             self.vacate(lease.epoch)
             raise
-        lease.value, lease.born = value, pc_clock_ns()
-        pc_lock_acquire(&self.mutex)
-        self.made += 1
-        pc_lock_release(&self.mutex)
+        Py_INCREF(value)
+        lease.value, lease.born = <PyObject *>value, pc_clock_ns()
+        self.count(&self.made)
         return 0
 
     cdef bint fit(self, Lease lease) except -1:
         """Whether an idle object may be lent again; one that may not is given up."""
         cdef bint old = self.max_age and pc_clock_ns() - lease.born > self.max_age
         cdef bint good = not old
-        value = lease.value
+        value = <object>lease.value
         if good and self.validate is not None:
             try:
                 good = bool(self.validate(value))
             except BaseException:
-                lease.value = None
-                self.scrap(value)
-                self.vacate(lease.epoch)
+                taken(lease)
+                self.scrap(value, lease.epoch)
                 raise
         if not good:
-            lease.value = None
+            taken(lease)
             pc_lock_acquire(&self.mutex)
             self.reused -= 1
             self.expired += old
             self.refused += not old
             pc_lock_release(&self.mutex)
-            self.scrap(value)
-            self.vacate(lease.epoch)
+            self.scrap(value, lease.epoch)
         return good
 
     cdef Lease wait(self, Lease lease, uint64_t limit):
@@ -264,19 +255,15 @@ cdef class ObjectPool:
             waiter = self.enroll(gate.release)
             try:
                 now = pc_clock_ns()
-                if waiter.granted:
-                    pass
-                elif limit == 0:
+                if limit == 0 and not waiter.granted:
                     gate.acquire()
-                elif now < deadline:
+                elif now < deadline and not waiter.granted:
                     gate.acquire(True, (deadline - now) / <double>PC_SECOND)
             except BaseException:  # a signal's
                 waiter.abandon()
                 raise
             if not self.redeem(waiter, lease):
-                pc_lock_acquire(&self.mutex)
-                self.timeouts += 1
-                pc_lock_release(&self.mutex)
+                self.count(&self.timeouts)
                 raise TimeoutError(f"all {self.most} objects of the pool are in use")
             if self.settled(lease, (<Waiter>waiter).grant):
                 return lease
@@ -288,16 +275,16 @@ cdef class ObjectPool:
         waiter.pool, waiter.wake = self, wake
         waiter.grant = self.claim(found, waiter)
         if waiter.grant != NOTHING:
-            waiter.value, waiter.born, waiter.epoch = found.value, found.born, found.epoch
+            waiter.value, waiter.born, waiter.epoch = taken(found), found.born, found.epoch
         return waiter
 
-    def redeem(self, Waiter waiter not None, Lease lease not None, /):
+    cdef bint redeem(self, Waiter waiter, Lease lease) noexcept:
         """Move what the waiter was granted to the lease; False, and he waits no longer, when that is nothing."""
         pc_lock_acquire(&self.mutex)
-        if waiter.queued:
-            self.unlink(waiter)
+        self.unlink(waiter)
         if waiter.grant != NOTHING and waiter.value is not None:
-            lease.value, lease.born = waiter.value, waiter.born
+            Py_INCREF(waiter.value)
+            lease.value, lease.born = <PyObject *>waiter.value, waiter.born
             waiter.value = None  # the lease has it
         lease.epoch = waiter.epoch
         waiter.queued = False
@@ -307,7 +294,7 @@ cdef class ObjectPool:
 
     def lease_of(self, Waiter waiter not None, /):
         """Return the lease of a waiter who was served; None when he was not, or when the object would not do."""
-        cdef Lease lease = self.blank()
+        cdef Lease lease = pc_owned(self.blank())
         if self.redeem(waiter, lease) and self.settled(lease, waiter.grant):
             return lease
         return None
@@ -316,28 +303,31 @@ cdef class ObjectPool:
 
     def release(self, Lease lease not None, /):
         """Take an object back: :meth:`Lease.release` of a lease of this pool, ValueError for another's."""
-        if lease.pool is not self and lease.value is not None:
+        if lease.pool != <PyObject *>self and lease.value != NULL:
             raise ValueError("the lease belongs to another pool")
-        self.finish(lease, True)
+        lease.release()
+
+    @cython.final
+    cdef inline bint put_back(self, Lease lease) noexcept:
+        """Take back what a lease has if there is nothing to run and nobody to serve."""
+        cdef bint simple
+        pc_lock_acquire(&self.mutex)
+        simple = (
+            self.unchecked and self.first == NULL and self.total <= self.most and lease.epoch == self.epoch
+            and lease.value != NULL
+        )
+        if simple:
+            pc_shelf_put(&self.idle, lease.value, lease.born)
+            lease.value = NULL
+            self.released += 1
+        pc_lock_release(&self.mutex)
+        if simple:
+            self.spare(lease)
+        return simple
 
     cdef int finish(self, Lease lease, bint keep) except -1:
-        cdef parked *top
         pc_lock_acquire(&self.mutex)
-        if (
-            keep and self.unchecked and self.first == NULL and lease.value is not None
-            and self.total <= self.most and lease.epoch == self.epoch
-        ):  # nothing to run and nobody to serve
-            top = &self.idle[self.idle_count]
-            top.value, top.born = <PyObject *>lease.value, lease.born
-            Py_INCREF(lease.value)  # moved: lease.value is let go of below, and does not die
-            self.idle_count += 1
-            self.released += 1
-            lease.value = None
-            pc_lock_release(&self.mutex)
-            self.spare(lease)
-            return 0
-        value = lease.value
-        lease.value = None  # `value` holds it: nothing dies here
+        value = taken(lease)
         self.released += value is not None
         pc_lock_release(&self.mutex)
         if value is None:
@@ -348,12 +338,10 @@ cdef class ObjectPool:
             try:
                 self.reset(value)
             except BaseException:
-                self.scrap(value)
-                self.vacate(lease.epoch)
+                self.scrap(value, lease.epoch)
                 raise
         if not keep or (self.max_age and pc_clock_ns() - lease.born > self.max_age):
-            self.scrap(value)
-            self.vacate(lease.epoch)
+            self.scrap(value, lease.epoch)
         else:
             self.park(value, lease.born, lease.epoch)
         return 0
@@ -369,11 +357,9 @@ cdef class ObjectPool:
             if waiter is not None:
                 waiter.value, waiter.born, waiter.grant = value, born, AN_OBJECT
                 self.reused += 1
-            elif epoch == self.epoch and self.idle_count < self.room and self.total <= self.most:
+            elif epoch == self.epoch and self.idle.count < self.idle.room and self.total <= self.most:
                 Py_INCREF(value)
-                self.idle[self.idle_count].value = <PyObject *>value
-                self.idle[self.idle_count].born = born
-                self.idle_count += 1
+                pc_shelf_put(&self.idle, <PyObject *>value, born)
                 kept = True
             pc_lock_release(&self.mutex)
             if waiter is None:
@@ -381,8 +367,7 @@ cdef class ObjectPool:
             if self.call_waiter(waiter):
                 return
         if not kept:
-            self.scrap(value)
-            self.vacate(epoch)
+            self.scrap(value, epoch)
 
     cdef void vacate(self, uint64_t epoch) noexcept:
         """An object is gone: its room goes to the first who waits."""
@@ -436,43 +421,35 @@ cdef class ObjectPool:
         waiter.queued = False
         self.queued -= 1
 
-    cdef void scrap(self, object value) noexcept:
-        pc_lock_acquire(&self.mutex)
-        self.discarded += 1
-        pc_lock_release(&self.mutex)
+    cdef void scrap(self, object value, uint64_t epoch) noexcept:
+        """Give an object up, and its room."""
+        self.count(&self.discarded)
         if self.destroy is not None:
             try:
                 self.destroy(value)
             except BaseException as error:
                 report(error)
+        self.vacate(epoch)
 
     # --- sizes -------------------------------------------------------------------------------------------------
 
     cdef list detach(self, Py_ssize_t keep):
         """Take the coldest idle objects out until ``keep`` are left."""
         cdef list gone = []
-        cdef object value
-        cdef Py_ssize_t i
+        cdef PyObject *value
         while True:
-            value = None
             pc_lock_acquire(&self.mutex)
-            if self.idle_count > keep:
-                value = <object>self.idle[0].value
-                Py_DECREF(value)  # moved
-                self.idle_count -= 1
-                for i in range(self.idle_count):
-                    self.idle[i] = self.idle[i + 1]
+            value = pc_shelf_take_first(&self.idle) if self.idle.count > keep else NULL
             pc_lock_release(&self.mutex)
-            if value is None:
+            if value == NULL:
                 return gone
-            gone.append(value)
+            gone.append(pc_owned(value))
 
     def shrink(self, keep=None, /):
         """Give up idle objects until ``keep`` are left (None: ``min``), the coldest first; return how many went."""
         cdef list gone = self.detach(self.least if keep is None else count_of("keep", keep, 0))
         for value in gone:
-            self.scrap(value)
-            self.vacate(self.epoch)
+            self.scrap(value, self.epoch)
         return len(gone)
 
     def _forked(self):
@@ -497,7 +474,7 @@ cdef class ObjectPool:
     def stats(self):
         """Return :class:`perfcore.types.ObjectStats`."""
         pc_lock_acquire(&self.mutex)
-        cdef Py_ssize_t idle = self.idle_count, total = self.total, queued = self.queued
+        cdef Py_ssize_t idle = self.idle.count, total = self.total, queued = self.queued
         cdef uint64_t reused = self.reused, made = self.made
         pc_lock_release(&self.mutex)
         return ObjectStats(
@@ -523,9 +500,9 @@ cdef class ObjectPool:
             waiting += 1
             previous, waiter = waiter, (<Waiter>waiter).following
         linked = linked and self.last == previous and waiting == self.queued
-        cdef bint counted = 0 <= self.idle_count <= self.total and self.idle_count <= self.room
+        cdef bint counted = 0 <= self.idle.count <= self.total and self.idle.count <= self.idle.room
         cdef bint bounded = self.overflow or self.total <= self.most
-        cdef bint idle_only_if_nobody_waits = self.idle_count == 0 or self.first == NULL
+        cdef bint idle_only_if_nobody_waits = self.idle.count == 0 or self.first == NULL
         pc_lock_release(&self.mutex)
         assert linked and counted and bounded and idle_only_if_nobody_waits
 
@@ -549,69 +526,84 @@ cdef class Lease:
         raise TypeError("a Lease comes from ObjectPool.acquire")
 
     def __dealloc__(self):
-        cdef ObjectPool pool = self.pool
-        if self.value is None or pool is None:
-            return
-        pc_lock_acquire(&pool.mutex)
-        pool.leaked += 1
-        pc_lock_release(&pool.mutex)
-        if self.site is not None:
-            note_leak(pool, self.site)
-        pool.vacate(self.epoch)
+        cdef ObjectPool pool
+        if self.value != NULL:
+            pool = <ObjectPool>self.pool
+            pool.count(&pool.leaked)
+            if self.site is not None:
+                note_leak(pool, self.site)
+            pool.vacate(self.epoch)
+        Py_XDECREF(self.value)
+        Py_XDECREF(self.pool)
 
     @property
     def value(self):
         """The object. Raises RuntimeError once the lease was released."""
-        value = self.value
-        if value is None:
-            raise RuntimeError("the lease was released")
-        return value
+        return held(self)
 
     @property
     def released(self):
         """Whether the lease was released."""
-        return self.value is None
-
-    cdef inline ObjectPool lender(self):
-        """The pool, which a released lease no longer keeps alive."""
-        if self.value is None:
-            raise RuntimeError("the lease was released")
-        return self.pool
+        return self.value == NULL
 
     def release(self):
         """Give the object back: reset it, and hand it to the next. Raises RuntimeError when that was done before."""
-        self.lender().finish(self, True)
+        if self.value == NULL or not (<ObjectPool>self.pool).put_back(self):
+            give_back(self, True)
 
     def discard(self):
         """Give the object up instead: it is broken. Raises RuntimeError when the lease was released."""
-        self.lender().finish(self, False)
+        give_back(self, False)
 
     def __enter__(self):
-        if self.value is None:
-            raise RuntimeError("the lease was released")
-        return self.value
+        return held(self)
 
     def __exit__(self, kind, error, trace):
-        if self.value is None:
+        if self.value == NULL:
             return  # inside the block
         try:
-            self.lender().finish(self, True)
+            self.release()
         except Exception as failure:
             if kind is None:
                 raise
             report(failure)  # it would hide the one that is on its way
 
 
-cdef void note_leak(ObjectPool pool, tuple noted) noexcept:
-    """Log where a lease was acquired, once for each place."""
+cdef PyObject *new_lease() except NULL:
+    cdef Lease lease = Lease.__new__(Lease)
+    Py_INCREF(lease)  # the caller's
+    return <PyObject *>lease
+
+
+cdef inline object held(Lease lease):
+    if lease.value == NULL:
+        raise RuntimeError("the lease was released")
+    return <object>lease.value
+
+
+cdef inline object taken(Lease lease):
+    """The object of a lease, or None, moved: nothing dies here."""
+    cdef PyObject *value = lease.value
+    if value == NULL:
+        return None
+    lease.value = NULL
+    return pc_owned(value)
+
+
+cdef int give_back(Lease lease, bint keep) except -1:
+    if lease.value == NULL:
+        raise RuntimeError("the lease was released")
+    cdef ObjectPool pool = <ObjectPool>lease.pool
+    pool.finish(lease, keep)
+    pool.spare(lease)
+    return 0
+
+
+cdef void note_leak(ObjectPool pool, tuple site) noexcept:
     try:
         if sys.is_finalizing():
             return  # whoever ends the interpreter has released everything
-        site = site_text(noted)
-        pool.sites[site] = pool.sites.get(site, 0) + 1
-        if pool.sites[site] == 1:
-            from perfcore._log import logger
-            logger("memory").warning("an object was never released; it was acquired at %s", site)
+        count_leak(pool.sites, site, "an object")
     except Exception as error:
         report(error)
 
@@ -652,28 +644,35 @@ cdef class Waiter:
 
 # --- garbage collection: as at the end of engine.pyx -------------------------------------------------------------
 
-cdef traverseproc generated_traverse
+cdef traverseproc generated_traverse, generated_lease_traverse
 cdef inquiry generated_clear
 
 
 cdef int traverse(PyObject *self, visitproc visit, void *arg) noexcept:
-    cdef Py_ssize_t i
-    cdef int stop
-    for i in range((<ObjectPool>self).idle_count):
-        stop = visit((<ObjectPool>self).idle[i].value, arg)
-        if stop:
-            return stop
-    return generated_traverse(self, visit, arg)
+    return pc_shelf_traverse(&(<ObjectPool>self).idle, visit, arg) or generated_traverse(self, visit, arg)
 
 
 cdef int clear(PyObject *self) noexcept:
     cdef ObjectPool pool = <ObjectPool>self
-    while pool.idle_count:
-        pool.idle_count -= 1
+    cdef uint64_t born
+    cdef PyObject *value = pc_shelf_take(&pool.idle, &born)
+    while value != NULL:
         pool.total -= 1
-        Py_DECREF(<object>pool.idle[pool.idle_count].value)
+        Py_DECREF(<object>value)
+        value = pc_shelf_take(&pool.idle, &born)
     return generated_clear(self)
 
+
+cdef int traverse_lease(PyObject *self, visitproc visit, void *arg) noexcept:
+    cdef int stop = visit((<Lease>self).value, arg) if (<Lease>self).value != NULL else 0
+    if stop == 0 and (<Lease>self).pool != NULL:
+        stop = visit((<Lease>self).pool, arg)
+    return stop or generated_lease_traverse(self, visit, arg)
+
+
+cdef PyTypeObject *lease_type = <PyTypeObject *>Lease
+generated_lease_traverse = lease_type.tp_traverse
+lease_type.tp_traverse = traverse_lease
 
 cdef PyTypeObject *pool_type = <PyTypeObject *>ObjectPool
 generated_traverse = pool_type.tp_traverse

@@ -43,12 +43,17 @@ cdef extern from *:
     int pc_line_of(object code, int instruction)
 
 
-cdef inline str site_text(tuple site):
-    """A site in words: file, line and function, innermost first."""
+cdef inline int count_leak(dict leaks, tuple site, str what) except -1:
+    """Count what was lost under the text of its site, and log the first of each place."""
     cdef Py_ssize_t i
     found = []
     for i in range(0, len(site), 2):
         code = site[i]
         if code is not None:
             found.append(f"{code.co_filename}:{pc_line_of(code, site[i + 1])} in {code.co_name}")
-    return " < ".join(found)
+    text = " < ".join(found)
+    leaks[text] = leaks.get(text, 0) + 1
+    if leaks[text] == 1:
+        from perfcore._log import logger
+        logger("memory").warning("%s was never released; it was acquired at %s", what, text)
+    return 0
