@@ -11,7 +11,7 @@ from typing import Generic, NamedTuple, TypeVar
 from perfcore._native.objects import Lease
 from perfcore.memory.objects import ObjectPool
 
-__all__ = ["Economy", "Tracked"]
+__all__ = ["Economy", "Tracked", "mean"]
 
 T = TypeVar("T")
 
@@ -78,7 +78,7 @@ class Tracked(Generic[T]):
     def __init__(self, factory: Callable[[], T], reset: Callable[[T], object] | None, name: str) -> None:
         self.name = name
         self.pool: ObjectPool[T] | None = None
-        self._factory, self._reset = factory, reset
+        self.factory, self._reset = factory, reset
         self._acquired, self._since = 0, time.monotonic()
         self._made: list[float] = []
         self._resets: list[float] = []
@@ -90,14 +90,14 @@ class Tracked(Generic[T]):
         if pool is not None:
             return pool.acquire()
         timed = self._acquired % SAMPLE == 1
-        value = self._make() if timed else self._factory()
+        value = self._make() if timed else self.factory()
         if timed and self._reset is not None:
             self._timed_reset(value)  # a new object's: what a pool would pay, at least
         return Own(value)
 
     def _make(self) -> T:
         start = time.perf_counter()
-        value = self._factory()
+        value = self.factory()
         self._made.append(time.perf_counter() - start)
         return value
 
@@ -115,7 +115,7 @@ class Tracked(Generic[T]):
         rate = self._acquired / max(now - self._since, 1e-9) * 60
         self._acquired, self._since = 0, now
         self._made, self._resets = self._made[-256:], self._resets[-256:]
-        return Economy(rate, _mean(self._made), _mean(self._resets))
+        return Economy(rate, mean(self._made), mean(self._resets))
 
     def promote(self, rate: float) -> ObjectPool[T]:
         """Pool from now on, with the guide's sizes: a fifth of the acquisitions a minute, a tenth of that at
@@ -133,7 +133,7 @@ class Tracked(Generic[T]):
             pool.shrink(0)
 
 
-def _mean(values: list[float]) -> float:
+def mean(values: list[float]) -> float:
     """Return the mean without the dearest tenth: a collection or another process may have come between."""
     kept = sorted(values)[: max(1, len(values) * 9 // 10)]
     return sum(kept) / len(kept) if kept else 0.0

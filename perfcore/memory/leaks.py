@@ -6,9 +6,13 @@ import gc
 import tracemalloc
 from collections import Counter, deque
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+from perfcore.memory.kinds import name_of
 
 __all__ = ["LeakDetector", "Suspect", "rank_probability"]
+
+K = TypeVar("K")
 
 
 class Suspect(NamedTuple):
@@ -78,13 +82,13 @@ class LeakDetector:
         if least < 1 or not 0 < significance < 1:
             raise ValueError("least must be positive, and significance between 0 and 1")
         self._least, self._significance, self._sites = least, significance, sites
-        self._types: deque[Counter[type]] = deque(maxlen=window)
+        self._types: deque[Counter[int]] = deque(maxlen=window)
         self._lines: deque[Counter[str]] = deque(maxlen=window)
 
     def snapshot(self) -> None:
         """Count the objects of each type, and where it is traced the bytes of each line."""
         gc.collect()
-        self._types.append(Counter(map(type, gc.get_objects())))
+        self._types.append(Counter(map(id, map(type, gc.get_objects()))))  # a type need not have a hash
         if self._sites and tracemalloc.is_tracing():
             taken = tracemalloc.take_snapshot().filter_traces(
                 [tracemalloc.Filter(False, tracemalloc.__file__)]
@@ -97,11 +101,18 @@ class LeakDetector:
 
     def suspects(self) -> list[Suspect]:
         """Return what grew beyond chance, what grew most first; empty before the window is full."""
-        found = self._grown("type", self._types, self._least)
-        found += self._grown("site", self._lines, self._least * 64)
+        found = [
+            Suspect("site", line, growth, chance)
+            for line, growth, chance in self._grown(self._lines, self._least * 64)
+        ]
+        for key, growth, chance in self._grown(self._types, self._least):
+            youngest = next((thing for thing in reversed(gc.get_objects()) if id(type(thing)) == key), None)
+            if youngest is not None:
+                kind = type(youngest)
+                found.append(Suspect("type", name_of(kind), growth, chance, _chain(youngest)))
         return sorted(found, key=lambda suspect: -suspect.growth)
 
-    def _grown(self, kind: str, snapshots: deque[Counter[Any]], least: int) -> list[Suspect]:
+    def _grown(self, snapshots: deque[Counter[K]], least: int) -> list[tuple[K, int, float]]:
         if len(snapshots) < (snapshots.maxlen or 0):
             return []
         first, last = snapshots[0], snapshots[-1]
@@ -111,26 +122,18 @@ class LeakDetector:
             growth = last[thing] - first[thing]
             chance = min(1.0, rank_probability([snapshot[thing] for snapshot in snapshots]) * len(grown))
             if growth >= least and chance < self._significance:
-                named = _name(thing) if kind == "type" else thing
-                chain = _chain(thing) if kind == "type" else ()
-                found.append(Suspect(kind, named, growth, chance, chain))
+                found.append((thing, growth, chance))
         return found
 
 
-def _name(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def _chain(kind: type) -> tuple[str, ...]:
-    """Return the types on the way from a root to the youngest object of a type, if objgraph can tell."""
+def _chain(suspect: Any) -> tuple[str, ...]:
+    """Return the types on the way from a root to an object, if objgraph can tell."""
     try:
         import objgraph  # type: ignore[import-untyped]
     except ImportError:
         return ()
-    objects = [found for found in gc.get_objects() if type(found) is kind]
-    if not objects:
-        return ()
-    chain = objgraph.find_backref_chain(objects[-1], objgraph.is_proper_module, extra_ignore=(id(objects),))
+    chain = objgraph.find_backref_chain(suspect, objgraph.is_proper_module)
     return tuple(
-        f"module {link.__name__}" if objgraph.is_proper_module(link) else _name(type(link)) for link in chain
+        f"module {link.__name__}" if objgraph.is_proper_module(link) else name_of(type(link))
+        for link in chain
     )

@@ -14,6 +14,7 @@ from weakref import WeakSet, ref
 
 from perfcore._log import logger
 from perfcore._native.buffers import BufferPool
+from perfcore.memory.discovery import Discovered, Discovery
 from perfcore.memory.economy import Economy, Tracked
 from perfcore.memory.gc import GcReport, GcTuner
 from perfcore.memory.leaks import LeakDetector, Suspect
@@ -58,6 +59,7 @@ class MemoryReport(NamedTuple):
     before: Pressure
     after: Pressure
     relief: Relief
+    discovered: list[Discovered]
 
 
 class MemoryOptimizer:
@@ -68,11 +70,14 @@ class MemoryOptimizer:
     and caches shrink. ``stalled`` is the percentage of time that tasks may wait for memory (PSI) before that
     counts as pressure too. Raises ValueError when one makes no sense.
 
-    What is made often is seen where it is made through :meth:`track`: one in eight is timed. Python has no
-    hook for the allocations of a type, and tracing all of them would cost more than any pool saves, so other
-    types are not discovered. Leaks are seen of types whose objects the collector knows, which may refer to
-    others; strings, bytes, numbers and arrays show only in their containers, and what C code holds, in the
-    process's memory.
+    What is made through :meth:`track` is counted, one in eight timed, and pooled while that pays. Types that
+    nobody tracks are discovered where they are made often: between two calls of :meth:`optimize_memory`
+    allocations are counted by type, for the share ``discovery`` of the time at most (0: never), and the
+    constructors of the types that are made often are timed. For those a pool is only advised, in the report:
+    what others construct, no pool can hand out, and it takes somebody to give it back.
+
+    Leaks are seen of types whose objects the collector knows, which may refer to others; strings, bytes,
+    numbers and arrays show only in their containers, and what C code holds, in the process's memory.
 
     >>> optimizer = MemoryOptimizer()
     >>> optimizer.create_object_pool(list, 20, reset=list.clear).min
@@ -88,6 +93,7 @@ class MemoryOptimizer:
         frequency: float = 100,
         gc_threshold: float = 0.8,
         stalled: float = 10.0,
+        discovery: float = 0.01,
         pressure: Callable[[], Pressure] = memory_pressure,
     ) -> None:
         if not frequency > 0:
@@ -96,6 +102,7 @@ class MemoryOptimizer:
             raise ValueError(f"gc_threshold must be above 0 and at most 1, got {gc_threshold}")
         self._frequency, self._gc_threshold, self._stalled = frequency, gc_threshold, stalled
         self._pressure = pressure
+        self._discovery = Discovery(discovery, frequency)
         self._tracked: dict[str, Tracked[Any]] = {}
         self._pools: WeakSet[Any] = WeakSet()
         self._caches: dict[int, ref[Any]] = {}  # a cache is a mapping, and has no hash
@@ -117,9 +124,17 @@ class MemoryOptimizer:
             raise TypeError(f"expected a pool or a cache, not {type(thing).__name__}")
 
     def create_object_pool(
-        self, factory: Callable[[], T], size: int, reset: Callable[[T], object] | None = None
+        self, factory: Callable[[], T], size: int | None = None, reset: Callable[[T], object] | None = None
     ) -> ObjectPool[T]:
-        """Return a pool of ``size`` objects at most and a tenth of that at least, registered."""
+        """Return a pool of ``size`` objects at most and a tenth of that at least, registered.
+
+        Without a size it gets that of a type that was discovered: a fifth of what is made a minute, 1000 at
+        most. Raises ValueError when nothing of that type has been seen.
+        """
+        if size is None:
+            size = min(1000, ceil(self._discovery.rate_of(factory) * 0.2))
+            if not size:
+                raise ValueError(f"no size was given, and none of {factory!r} has been seen to be made")
         pool: ObjectPool[T] = ObjectPool(factory, reset, ceil(size * 0.1), size)
         self.register(pool)
         return pool
@@ -139,12 +154,15 @@ class MemoryOptimizer:
         """Decide about pools, step the collector's tuning, take a snapshot for leaks, and relieve any
         pressure.
         """
+        self._discovery.pause()
         before = self._pressure()
         pools = [self._decide(tracked) for tracked in self._tracked.values()]
         tuned = self._tuner.step()
         self._leaks.snapshot()
         relief = self._relieve(before)
-        return MemoryReport(pools, tuned, self._leaks.suspects(), before, self._pressure(), relief)
+        suspects, after = self._leaks.suspects(), self._pressure()
+        discovered = self._discovery.step([tracked.factory for tracked in self._tracked.values()])
+        return MemoryReport(pools, tuned, suspects, before, after, relief, discovered)
 
     async def aoptimize_memory(self) -> MemoryReport:
         """Do :meth:`optimize_memory` in a thread."""
@@ -197,6 +215,12 @@ class MemoryOptimizer:
             cache.resize(capacity)
         return Relief(caches_restored=len(whole))
 
+    def __enter__(self) -> MemoryOptimizer:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """Take the pools from what is tracked, and put back the collector and the caches."""
         for tracked in self._tracked.values():
@@ -204,4 +228,5 @@ class MemoryOptimizer:
         for cache, capacity in self._whole:
             cache.resize(capacity)
         self._whole = []
+        self._discovery.close()
         self._tuner.close()
