@@ -77,8 +77,12 @@ fuzz: dev  ## long random runs: the native cache against its models, the codec a
 	    tests/cache/test_codec.py tests/cache/test_codec_hostile.py tests/cache/test_keys.py --timeout 36000
 	$(PY) tests/fuzz_decoder.py build/fuzz/decoder -max_total_time=$(or $(SECONDS),60) -rss_limit_mb=1024 -timeout=10
 
-dist: dev  ## the source archive and a wheel
-	$(PY) -m build --no-isolation
+wheels: dev servers suites promtool browser  ## a wheel for every CPython found, each with the whole suite on what it installs (TESTS=..., PYTHONS="...")
+	$(PY) tools/wheels.py $(foreach python,$(PYTHONS),--python $(python)) -- $(TESTS)
+
+dist: dev  ## the source archive and a wheel, the same bytes for the same commit
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(PY) -m build --no-isolation
+	$(PY) -m twine check --strict dist/*
 
 clean:  ## remove everything that was built
 	rm -rf build dist *.egg-info perfcore/_native/*.so

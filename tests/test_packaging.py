@@ -1,42 +1,178 @@
-"""The source archive is complete: built, unpacked outside git, and installed, it works and is optimised."""
+"""What is shipped is complete, the same each time, small, and works where nothing else is installed.
 
+One wheel is built as a release is (``tools/wheels.py``, in short form: the interpreter at hand and a few
+tests); ``make wheels`` does it for every interpreter, with the whole suite.
+"""
+
+import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
+import tomllib
+import zipfile
 from pathlib import Path
 
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+
+import perfcore
+
 ROOT = Path(__file__).parent.parent
+TOOLS = Path(sys.executable).parent
+EPOCH = "1700000000"
 
 
-def run(*command, cwd, **environment):
+def run(*command, cwd=ROOT, **environment):
+    """Return what a command prints; where it fails, so does the test."""
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
-        [sys.executable, *command], cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True
+        list(map(str, command)), cwd=cwd, env={**variables, **environment}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def test_the_source_archive_installs_outside_git(tmp_path):
-    run("-m", "build", "-q", "--no-isolation", "--sdist", "--outdir", tmp_path, cwd=ROOT)
-    (archive,) = tmp_path.glob("*.tar.gz")
-    with tarfile.open(archive) as tar:
-        tar.extractall(tmp_path / "src", filter="data")
-    (source,) = (tmp_path / "src").iterdir()
-    assert not (source / ".git").exists()
-    assert {"LICENSE", "ARCHITECTURE.md", "Makefile", "tests", "benchmarks", "src_c"} <= {
-        path.name for path in source.iterdir()
-    }
-    target = tmp_path / "installed"
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    """Return the folder of one archive, its wheel, and an environment that has it; its tests have passed."""
+    folder = tmp_path_factory.mktemp("release")
     run(
-        "-m", "pip", "install", "-q", "--no-build-isolation", "--no-deps", "--target", target, ".", cwd=source
+        *(sys.executable, "tools/wheels.py", "--quick", "--python", sys.executable, "--out", folder),
+        SOURCE_DATE_EPOCH=EPOCH,
     )
-    assert (target / "perfcore" / "py.typed").exists()
-    assert (target / "perfcore" / "_native" / "cache.pyi").exists()
-    assert (target / "perfcore" / "monitor" / "serve" / "assets" / "page.html").exists()
-    code = (
-        "import perfcore, perfcore._native.build as b; from perfcore import Cache\n"
-        "c = Cache(2); c['a'] = 1; print(perfcore.__file__, b.build_info()['optimized'], c['a'])"
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(out):
+    (path,) = out.glob("*.whl")
+    with zipfile.ZipFile(path) as archive:
+        yield archive
+
+
+@pytest.fixture(scope="module")
+def installed(out):
+    """Return the folder of the commands of the environment in which only the wheel is installed."""
+    (folder,) = out.glob("*/environment/bin")
+    return folder
+
+
+def packed(wheel):
+    return {name for name in wheel.namelist() if name.startswith("perfcore/") and not name.endswith("/")}
+
+
+def in_tree(*suffixes):
+    tracked = run("git", "ls-files", "perfcore").split()
+    return {name for name in tracked if name.endswith(suffixes)}
+
+
+# --- the source archive -------------------------------------------------------------------------------------
+
+
+def test_the_source_archive_has_all_that_is_under_version_control():
+    run(TOOLS / "check-manifest", "--no-build-isolation", PERFCORE_BUILD="none")
+
+
+def test_the_source_archive_is_the_same_bytes_each_time_and_names_nobody(out, tmp_path):
+    run(
+        *(sys.executable, "-m", "build", "-q", "--no-isolation", "--sdist", "--outdir", tmp_path),
+        SOURCE_DATE_EPOCH=EPOCH,
+        PERFCORE_BUILD="none",
     )
-    told = run("-c", code, cwd=tmp_path, PYTHONPATH=str(target))
-    assert told.split() == [str(target / "perfcore" / "__init__.py"), "True", "1"]
+    (first,) = out.glob("*.tar.gz")
+    assert (tmp_path / first.name).read_bytes() == first.read_bytes()
+    with tarfile.open(first) as tar:
+        members = tar.getmembers()
+    assert {(member.uid, member.gid, member.uname, member.gname) for member in members} == {(0, 0, "", "")}
+    assert {member.mtime for member in members} == {int(EPOCH)}
+
+
+def test_the_index_will_show_what_describes_the_release(out):
+    run(sys.executable, "-m", "twine", "check", "--strict", *out.glob("*.whl"), *out.glob("*.tar.gz"))
+
+
+# --- the wheel ----------------------------------------------------------------------------------------------
+
+
+def test_the_wheel_runs_on_every_linux_with_its_c_library_and_needs_no_other(out):
+    (path,) = out.glob("*.whl")
+    tag = f"cp{sys.version_info.major}{sys.version_info.minor}"
+    assert re.fullmatch(rf"perfcore-[\d.]+-{tag}-{tag}-manylinux_2_\d+_\w+\.whl", path.name)
+    told = run(sys.executable, "-m", "auditwheel", "show", path)
+    needed = set(re.findall(r"\blib[\w+-]+\.so", told))
+    assert needed <= {"libc.so"}, f"grafted or needed beyond the C library: {needed}"
+
+
+def test_the_wheel_has_code_stubs_and_assets_and_no_sources_of_the_extensions(wheel):
+    names = packed(wheel)
+    shipped = in_tree(".py", ".pyi", "py.typed", ".html", ".css", ".js")
+    extensions = {name for name in names if name.endswith(".so")}
+    assert names - extensions == shipped
+    assert {Path(name).name.split(".")[0] for name in extensions} == {
+        Path(name).stem for name in in_tree(".pyx")
+    }
+    assert {name.split("/")[0] for name in wheel.namelist()} == {"perfcore", info(wheel)}
+
+
+def test_the_wheel_says_what_is_compiled_in_and_under_which_licence(wheel):
+    text = wheel.read(f"{info(wheel)}/sboms/perfcore.cdx.json").decode()
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    bill = json.loads(text)
+    assert bill["metadata"]["component"]["version"] == perfcore.__version__
+    parts = {part["name"]: part for part in bill["components"]}
+    assert parts["Cython"]["version"] and parts["perfcore-core"]["version"] == perfcore.__version__
+    assert {part["licenses"][0]["license"]["id"] for part in bill["components"]} == {"Apache-2.0"}
+    assert wheel.read(f"{info(wheel)}/licenses/LICENSE") == (ROOT / "LICENSE").read_bytes()
+
+
+def info(wheel):
+    return f"perfcore-{perfcore.__version__}.dist-info"
+
+
+def test_the_wheel_carries_no_line_numbers_for_debuggers_and_keeps_names_for_profilers(wheel, tmp_path):
+    (name,) = (name for name in packed(wheel) if re.search(r"/engine\..*so$", name))
+    sections = run("readelf", "--sections", "--wide", wheel.extract(name, tmp_path))
+    assert ".debug_info" not in sections and ".symtab" in sections
+
+
+#: megabytes of files once installed, without bytecode; what a release may add before somebody looks why
+INSTALLED = 6.5
+
+
+def test_an_installation_stays_small(wheel):
+    assert sum(entry.file_size for entry in wheel.infolist()) < INSTALLED * 1e6
+
+
+# --- installed ----------------------------------------------------------------------------------------------
+
+
+def test_its_command_works_and_finds_the_installation_in_order(installed, tmp_path):
+    assert perfcore.__version__ in run(installed / "perfcore", "--version", cwd=tmp_path)
+    told = run(installed / "perfcore", "doctor", cwd=tmp_path, XDG_CACHE_HOME=str(tmp_path))
+    assert "release" in told
+
+
+def test_the_build_is_optimised(installed, tmp_path):
+    code = "import perfcore._native.build as b; print(b.__file__, b.build_info()['optimized'])"
+    place, optimised = run(installed / "python", "-c", code, cwd=tmp_path).split()
+    assert Path(place).is_relative_to(installed.parent) and optimised == "True"
+
+
+# --- releases -----------------------------------------------------------------------------------------------
+
+
+def test_releases_are_built_for_every_interpreter_that_is_promised():
+    told = run(TOOLS / "cibuildwheel", "--print-build-identifiers", "--platform", "linux", "--archs", "all")
+    wanted = {
+        f"cp3{minor}-manylinux_{machine}" for minor in (11, 12, 13, 14) for machine in ("x86_64", "aarch64")
+    }
+    assert {name for name in told.split() if name.endswith(("x86_64", "aarch64"))} == wanted
+
+
+def test_classifiers_name_the_interpreters_that_the_suite_was_run_on():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = {c.rsplit(" ", 1)[1] for c in project["classifiers"] if re.search(r":: 3\.\d+$", c)}
+    assert named == {"3.11", "3.12", "3.13"}
