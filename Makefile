@@ -77,6 +77,9 @@ fuzz: dev  ## long random runs: the native cache against its models, the codec a
 	    tests/cache/test_codec.py tests/cache/test_codec_hostile.py tests/cache/test_keys.py --timeout 36000
 	$(PY) tests/fuzz_decoder.py build/fuzz/decoder -max_total_time=$(or $(SECONDS),60) -rss_limit_mb=1024 -timeout=10
 
+docs: dev  ## these pages as a site, with the reference, in build/docs; a warning is an error
+	$(PY) -m sphinx -W --keep-going -q -b html docs build/docs
+
 wheels: dev servers suites promtool browser  ## a wheel for every CPython found, each with the whole suite on what it installs (TESTS=..., PYTHONS="...")
 	$(PY) tools/wheels.py $(foreach python,$(PYTHONS),--python $(python)) -- $(TESTS)
 
@@ -158,4 +161,4 @@ build/free-threaded/.rivals: build/free-threaded/.built
 	done
 	@touch $@
 
-.PHONY: report free-threaded-rivals browser suites servers proofs promtool nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev
+.PHONY: docs report free-threaded-rivals browser suites servers proofs promtool nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev

@@ -88,12 +88,7 @@ class Assembly:
         return await to_thread(self.start)
 
     def close(self, timeout: float | None = None) -> None:
-        """Finish what the workers were given, then close every part, the last built first.
-
-        Does nothing when closed. With a ``timeout`` in seconds, what is not done by then is cancelled where
-        it can be and left behind where it cannot. All parts are closed also when some fail to; their errors,
-        and a :exc:`TimeoutError` for each that was not done, are raised together, as an exception group.
-        """
+        """Finish what the workers were given, then close every part, the last built first, all also when some fail."""
         deadline = None if timeout is None else monotonic() + timeout
         errors: list[BaseException] = []
         ended = None

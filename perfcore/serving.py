@@ -26,7 +26,12 @@ class Serving(Assembly):
     _servers: tuple[MetricsServer, ...] = ()
 
     def close(self, timeout: float | None = None) -> None:
-        """Close the servers, then the parts: see :meth:`.Assembly.close`."""
+        """Close the servers, finish what the workers were given, then close every part, the last built first.
+
+        Does nothing when closed. With a ``timeout`` in seconds, what is not done by then is cancelled where
+        it can be and left behind where it cannot. All parts are closed also when some fail to; their errors,
+        and a :exc:`TimeoutError` for each that was not done, are raised together, as an exception group.
+        """
         servers, self._servers = self._servers, ()
         for server in servers:
             server.close(2.0 if timeout is None else min(2.0, timeout))

@@ -4,6 +4,7 @@ from perfcore._lazy import lazy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from perfcore._native.files import OpenFile
     from perfcore.io.files import announce, read_ahead, read_many, read_ranges
     from perfcore.io.keeping import StreamStats
     from perfcore.io.optimizer import IOOptimizer, IOReport
@@ -16,6 +17,7 @@ __all__ = [
     "IOOptimizer",
     "IOReport",
     "IOStep",
+    "OpenFile",
     "Receiver",
     "ReceiverStats",
     "Stream",
@@ -31,6 +33,7 @@ __all__ = [
 __getattr__, __dir__ = lazy(
     __name__,
     {
+        "perfcore._native.files": ["OpenFile"],
         "perfcore.io.files": ["announce", "read_ahead", "read_many", "read_ranges"],
         "perfcore.io.keeping": ["StreamStats"],
         "perfcore.io.optimizer": ["IOOptimizer", "IOReport"],

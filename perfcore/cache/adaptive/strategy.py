@@ -52,7 +52,7 @@ class Step:
 
 
 class AdaptiveCacheStrategy:
-    """Watches a :class:`.Cache`, or the memory tier of a :class:`.CacheManager`, and adapts it.
+    """Watches a :class:`~perfcore.cache.Cache`, or the memory of a :class:`.CacheManager`, and adapts it.
 
     ``budget`` is the largest size it may give the cache, in the cache's own unit (entries, weight or bytes),
     by default the present one; ``least`` the smallest, by default a sixteenth of that. With ``apply=False``

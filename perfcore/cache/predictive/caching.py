@@ -23,7 +23,7 @@ __all__ = ["PredictiveCaching"]
 class PredictiveCaching(Preloading):
     """Learns from requests which keys come next, and loads them into ``cache`` ahead of time.
 
-    ``cache`` is a :class:`.Cache` or a :class:`.CacheManager`, which brings keys up from its lower tiers
+    ``cache`` is a :class:`~perfcore.cache.Cache` or a :class:`.CacheManager`, which brings keys up from its lower tiers
     before it asks ``loader(key)``, the default of :meth:`preload_predicted_data`. Loads run on ``pool`` with
     low priority, without one in threads of their own, within ``limits``; what they store ends after ``ttl``
     seconds. Only predictions with a confidence above ``threshold`` count. ``model`` is a file in which
