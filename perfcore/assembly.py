@@ -88,7 +88,7 @@ class Assembly:
         return await to_thread(self.start)
 
     def close(self, timeout: float | None = None) -> None:
-        """Finish what the workers were given, then close every part, the last built first, all also when some fail."""
+        """Finish what the workers were given, then close every part, the last built first."""
         deadline = None if timeout is None else monotonic() + timeout
         errors: list[BaseException] = []
         ended = None

@@ -52,7 +52,8 @@ def isolated(*caches: Any) -> Iterator[None]:
     """Let ``caches``, and the caches of decorated functions, be empty during a block, and as before after it.
 
     What they held comes back with its order and remaining time; what the block stored is gone. For caches in
-    memory: a :class:`~perfcore.cache.Cache`, or a function of ``cached`` or ``lru_cache``. TypeError for anything else.
+    memory: a :class:`~perfcore.cache.Cache`, or a function of ``cached`` or ``lru_cache``. TypeError for
+    anything else.
 
     >>> from perfcore.cache import cached
     >>> @cached
