@@ -26,9 +26,9 @@ class PredictiveCaching(Preloading):
     ``cache`` is a :class:`~perfcore.cache.Cache` or a :class:`.CacheManager`, which brings keys up from its
     lower tiers before it asks ``loader(key)``, the default of :meth:`preload_predicted_data`. Loads run on
     ``pool`` with low priority, without one in threads of their own, within ``limits``; what they store ends
-    after ``ttl`` seconds. Only predictions with a confidence above ``threshold`` count. ``model`` is a file in which
-    :meth:`close` keeps what was learnt. ``remember`` keys are remembered (None: 16 for each entry of the
-    cache, about 100 bytes and a reference each), ``size`` is the number of entries where the cache does not
+    after ``ttl`` seconds. Only predictions with a confidence above ``threshold`` count. ``model`` is a file
+    in which :meth:`close` keeps what was learnt. ``remember`` keys are remembered (None: 16 for each entry of
+    the cache, about 100 bytes and a reference each), ``size`` is the number of entries where the cache does not
     say, ``contexts`` how many clients' histories are kept apart. ``validate(key, value)`` says whether a
     value is worth storing.
 
