@@ -28,8 +28,8 @@ class PredictiveCaching(Preloading):
     ``pool`` with low priority, without one in threads of their own, within ``limits``; what they store ends
     after ``ttl`` seconds. Only predictions with a confidence above ``threshold`` count. ``model`` is a file
     in which :meth:`close` keeps what was learnt. ``remember`` keys are remembered (None: 16 for each entry of
-    the cache, about 100 bytes and a reference each), ``size`` is the number of entries where the cache does not
-    say, ``contexts`` how many clients' histories are kept apart. ``validate(key, value)`` says whether a
+    the cache, about 100 bytes and a reference each), ``size`` is the number of entries where the cache does
+    not say, ``contexts`` how many clients' histories are kept apart. ``validate(key, value)`` says whether a
     value is worth storing.
 
     Where ``PERFCORE_DISABLE`` names ``prefetch`` it does nothing. Raises TypeError and ValueError for options
