@@ -15,7 +15,7 @@ run: $(VENV)/.run build/.native  ## parse a source tree cold and warm and print 
 
 test: c-test lint types pytest asan  ## everything that must pass before a change lands
 
-pytest: dev servers proofs suites promtool browser  ## the Python tests
+pytest: dev servers shells proofs suites promtool browser  ## the Python tests
 	PERFCORE_PROOFS=demanded $(PYTEST)
 
 c-test:  ## the core's own tests: under the address and undefined-behaviour sanitizers, and as shipped
@@ -95,6 +95,10 @@ dev: $(VENV)/.dev build/.native
 
 servers:
 	@tools/debian-packages redis-server=redis-server redis-cli=redis-tools openssl=openssl
+
+# What shell completion is tried in, besides bash.
+shells:
+	@tools/debian-packages zsh=zsh fish=fish
 
 # What the live page is looked at with.
 browser:

@@ -58,7 +58,8 @@ def main() -> None:
     print(f"21 calls, {Rates.asked} requests")
     Rates.down = True
     time.sleep(0.2)
-    print(f"the service is down, and the rate is still {rate('USD'):.2f}" if rate("USD") == first else "?")
+    during = rate("USD")
+    print(f"the service is down, and the rate is {'still' if during == first else 'now'} {during:.2f}")
     Rates.down = False
     print(f"it is back: {'a new rate' if rate('USD') != first else 'the old one'}")
     server.shutdown()

@@ -26,6 +26,7 @@ def make_orders(path: Path, count: int = 600) -> None:
 
 
 def main(folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     orders = folder / "orders.csv"
     if not orders.exists():
         make_orders(orders)
@@ -53,4 +54,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     main(Path(sys.argv[1]))

@@ -28,7 +28,7 @@ def report(folder: str, started: float) -> tuple[int, str]:
 
 def main(folder: Path) -> None:
     directory = folder / "cache"
-    directory.mkdir(exist_ok=True, mode=0o700)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     context = multiprocessing.get_context("spawn")
     with context.Pool(4) as pool:
         reports = pool.starmap(report, [(str(directory), time.time() + 1.0)] * 4, chunksize=1)
@@ -42,4 +42,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit(__doc__)
     main(Path(sys.argv[1]))

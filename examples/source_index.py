@@ -1,6 +1,6 @@
 """Where is it defined? An index of the symbols of a tree of source files; only what changed is parsed again.
 
-python examples/source_index.py TREE NAME CACHE
+python examples/source_index.py TREE NAME CACHE    # such as: perfcore cached build/index
 """
 
 import sys
@@ -24,4 +24,6 @@ def main(tree: Path, name: str, cache: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit(__doc__)
     main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]))

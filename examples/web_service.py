@@ -5,6 +5,7 @@ python examples/web_service.py 8000 9465    # then open http://127.0.0.1:8000/pe
 
 import sys
 import time
+from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote
 
@@ -19,7 +20,7 @@ CONFIG = {
 def render(article: str) -> str:
     """Stand for a database and templates: 20 ms a page."""
     time.sleep(0.02)
-    return f"<!doctype html><title>{article}</title><p>All about {article}."
+    return f"<!doctype html><title>{escape(article)}</title><p>All about {escape(article)}."
 
 
 def handler(manager: PerformanceManager) -> type[BaseHTTPRequestHandler]:
@@ -57,4 +58,6 @@ def main(port: int, metrics_port: int) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     main(int(sys.argv[1]), int(sys.argv[2]))

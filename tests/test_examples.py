@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from urllib.request import urlopen
 
+import pytest
+
 import perfcore
 
 ROOT = Path(perfcore.__file__).parent.parent
@@ -31,6 +33,15 @@ def test_each_example_is_listed_and_tested():
     here = Path(__file__).read_text()
     for path in EXAMPLES.glob("*.py"):
         assert f"`{path.name}`" in listed and f'run("{path.name}"' in here
+
+
+@pytest.mark.parametrize("name", ["web_service", "batch_etl", "many_processes", "source_index"])
+def test_an_example_that_is_called_wrongly_says_how_it_is_called(name):
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / f"{name}.py"], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 1 and f"python examples/{name}.py" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_batch_job_looks_nothing_up_twice_in_its_second_run_either(tmp_path):
@@ -81,6 +92,8 @@ def test_a_service_answers_shows_its_figures_and_ends_when_asked():
         for _ in range(3):
             with urlopen(f"{pages}pear") as answer:
                 assert answer.read() == b"<!doctype html><title>pear</title><p>All about pear."
+        with urlopen(f"{pages}%3Cb%3E") as answer:
+            assert b"<b>" not in answer.read()  # whose address it is has no say in the page
         with urlopen(f"{figures}metrics") as answer:
             assert b"perfcore_" in answer.read()
     finally:

@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 
 from perfcore.cli._extra import typer
+from perfcore.cli.completing import documents
 from perfcore.monitor.rehearsal import disagreements, load_expected, read_series, rehearse
 from perfcore.monitor.rules import load_rules
 
@@ -15,8 +16,22 @@ __all__ = ["COMMANDS", "rules", "test"]
 
 
 def test(
-    rules: Annotated[Path, typer.Argument(help="A TOML or JSON file of rules, and of what to expect.")],
-    series: Annotated[Path, typer.Argument(help="A CSV file: a time, then a column for each metric.")],
+    rules: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RULES",
+            help="A TOML or JSON file of rules, and of what to expect.",
+            autocompletion=documents(".toml", ".json"),
+        ),
+    ],
+    series: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SERIES",
+            help="A CSV file: a time, then a column for each metric.",
+            autocompletion=documents(".csv"),
+        ),
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Print what RULES tell of SERIES; exits with 1 if that is not what RULES expect.
@@ -42,14 +57,26 @@ def test(
 
 
 def rules(
-    rules: Annotated[Path, typer.Argument(help="A TOML or JSON file of rules.")],
+    rules: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RULES",
+            help="A TOML or JSON file of rules.",
+            autocompletion=documents(".toml", ".json"),
+        ),
+    ],
     job: Annotated[str | None, typer.Option(help="Confine them to this job of Prometheus.")] = None,
     interval: Annotated[float, typer.Option(help="Seconds between evaluations.")] = 15.0,
     relay: Annotated[
         bool, typer.Option("--relay", help="Pass on what the process says, for all rules.")
     ] = False,
     snapshot: Annotated[
-        Path | None, typer.Option(help="A snapshot.json, for rules about an application's own metrics.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A snapshot.json, for rules about an application's own metrics.",
+            autocompletion=documents(".json"),
+        ),
     ] = None,
 ) -> None:
     """Print RULES as a rule file of Prometheus."""

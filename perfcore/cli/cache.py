@@ -18,6 +18,7 @@ from perfcore.cache.disk.environment import DATA_FILE
 from perfcore.cache.disk.transfer import entries, read_from, write_to
 from perfcore.cache.keys import decode_key, encode_key
 from perfcore.cli._extra import typer
+from perfcore.cli.completing import cache_directories
 from perfcore.errors import CodecError
 from perfcore.units import format_size, parse_size
 
@@ -27,7 +28,16 @@ __all__ = ["COMMANDS", "clear", "export", "get", "import_", "ls", "rm", "stats",
 JSON_VERSION = 1
 _BUDGET = 1 << 30
 
-Directory = Annotated[Path, typer.Argument(metavar="DIRECTORY", help="The directory of a DiskCache.")]
+Directory = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DIRECTORY",
+        help="The directory of a DiskCache. For a server: --url redis://... in its place.",
+        autocompletion=cache_directories,
+    ),
+]
+KeyText = Annotated[str, typer.Argument(metavar="KEY", help="A text, or with --literal any key.")]
+KeyTexts = Annotated[list[str], typer.Argument(metavar="KEY...", help="Texts, or with --literal any keys.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Literal = Annotated[
     bool, typer.Option("--literal", "-l", help="KEY is a Python literal, as ls prints them: \"('user', 1)\".")
@@ -70,7 +80,7 @@ def ls(
         _print_json({"entries": listed})
 
 
-def get(directory: Directory, key: str, literal: Literal = False, as_json: AsJson = False) -> None:
+def get(directory: Directory, key: KeyText, literal: Literal = False, as_json: AsJson = False) -> None:
     """Print the value of a key; exits with 1 if there is none.
 
     Nothing is executed: pickles and classes of the program's own are not shown.
@@ -90,7 +100,7 @@ def get(directory: Directory, key: str, literal: Literal = False, as_json: AsJso
     print(document)
 
 
-def rm(directory: Directory, keys: list[str], literal: Literal = False, as_json: AsJson = False) -> None:
+def rm(directory: Directory, keys: KeyTexts, literal: Literal = False, as_json: AsJson = False) -> None:
     """Remove keys; exits with 1 if none of them was there."""
     with _opened(directory) as cache:
         removed = cache.delete_many([_key(key, literal) for key in keys])
@@ -127,7 +137,7 @@ def vacuum(directory: Directory, as_json: AsJson = False) -> None:
 
 def export(
     directory: Directory,
-    file: Annotated[Path, typer.Argument(help="Where to write; - for standard output.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write; - for standard output.")],
     secret_file: Secret = None,
     as_json: AsJson = False,
 ) -> None:
@@ -144,7 +154,7 @@ def export(
 
 def import_(
     directory: Directory,
-    file: Annotated[Path, typer.Argument(help="What export wrote; - for standard input.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What export wrote; - for standard input.")],
     maxbytes: Annotated[str, typer.Option(help="The budget of a new directory.")] = "1GB",
     secret_file: Secret = None,
     as_json: AsJson = False,

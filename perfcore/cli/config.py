@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from perfcore.cli._extra import typer
+from perfcore.cli.completing import documents
+from perfcore.cli.completing import settings as complete_settings
 from perfcore.config.loading import load
 from perfcore.config.reference import json_schema, markdown_levels, markdown_settings
 
@@ -15,19 +18,53 @@ __all__ = ["COMMANDS", "reference", "schema", "show"]
 
 
 def show(
-    file: Annotated[Path | None, typer.Argument(help="A TOML or JSON file; none: the defaults.")] = None,
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FILE",
+            help="A TOML or JSON file; none: the defaults.",
+            autocompletion=documents(".toml", ".json"),
+        ),
+    ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Also what is as it is by default.")] = False,
+    keys: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--key",
+            "-k",
+            metavar="NAME",
+            help="This setting or section alone, also if it is as by default; may be repeated.",
+            autocompletion=complete_settings,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Print the settings of FILE and of the environment, and what decided each; exits with 1 if invalid."""
     settings = load(file).settings
-    shown = {path: each for path, each in settings.items() if everything or each.origin != "default"}
+    chosen = _chosen(settings, keys)
+    shown = {
+        path: settings[path] for path in chosen if everything or keys or settings[path].origin != "default"
+    }
     if as_json:
         print(msgspec.json.format(msgspec.json.encode({"version": 1, "settings": shown})).decode())
         return
     for path, setting in shown.items():
         over = f", over {', '.join(setting.overridden)}" if setting.overridden else ""
         print(f"{path} = {msgspec.json.encode(setting.value).decode()}  ({setting.origin}{over})")
+
+
+def _chosen(settings: Iterable[str], keys: Sequence[str] | None) -> list[str]:
+    """Return the names of the settings that are ``keys`` or below them; without keys all."""
+    if not keys:
+        return list(settings)
+    for key in keys:
+        if not any(_within(path, key) for path in settings):
+            raise typer.BadParameter(f"there is no setting {key!r}", param_hint="--key")
+    return [path for path in settings if any(_within(path, key) for key in keys)]
+
+
+def _within(path: str, key: str) -> bool:
+    return f"{path}.".startswith(f"{key.rstrip('.')}.")
 
 
 def schema() -> None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import msgspec
 
 from perfcore.cli._extra import typer
+from perfcore.cli.completing import documents
 from perfcore.monitor.rules import load_rules
 
 __all__ = ["dashboard"]
@@ -15,10 +16,20 @@ __all__ = ["dashboard"]
 
 def dashboard(
     snapshot: Annotated[
-        list[Path] | None, typer.Argument(help="A snapshot.json of each process whose own metrics to show.")
+        list[Path] | None,
+        typer.Argument(
+            metavar="SNAPSHOT...",
+            help="A snapshot.json of each process whose own metrics to show.",
+            autocompletion=documents(".json"),
+        ),
     ] = None,
     rules: Annotated[
-        Path | None, typer.Option(help="A TOML or JSON file of rules; thresholds are drawn.")
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="A TOML or JSON file of rules; thresholds are drawn.",
+            autocompletion=documents(".toml", ".json"),
+        ),
     ] = None,
     title: Annotated[str, typer.Option(help="What the dashboard is called.")] = "perfcore",
 ) -> None:

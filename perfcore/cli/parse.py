@@ -54,7 +54,9 @@ def parse(
     ] = None,
     remote: Annotated[
         str | None,
-        typer.Option("--remote", metavar="URL", help="Share results through redis://host:6379."),
+        typer.Option(
+            "--remote", metavar="URL", help="Share results through redis://host:6379 (extra valkey)."
+        ),
     ] = None,
     twice: Annotated[
         bool,
@@ -85,12 +87,19 @@ def parse(
             parser.clear_cache()
     if paths:
         options = {"enable_parse_cache": not no_cache, "cache_directory": cache_dir, "remote": remote}
-        with _backend(cluster) as backend, optimize_for_performance(options) as parser:
+        with _backend(cluster) as backend, _parser(options) as parser:
             discovery = Discovery(paths, gitignore=not no_ignore, exclude=exclude or ())
             summary = RunSummary()
             results = run(parser, discovery, jobs, summary, backend=backend)
             (_print_json if as_json else _print_table)(results, summary)
             raise typer.Exit(exit_code(summary, strict))
+
+
+def _parser(options: dict[str, Any]) -> OptimizedParser:
+    try:
+        return optimize_for_performance(options)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
 
 
 @contextmanager

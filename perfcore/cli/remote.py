@@ -17,7 +17,18 @@ from perfcore.cache.remote.looking import entries
 from perfcore.cache.remote.slots import slot_of
 from perfcore.cache.remote.wire import Ask
 from perfcore.cli._extra import typer
-from perfcore.cli.cache import JSON_VERSION, AsJson, Literal, _fail, _key, _key_of, _print_json, _report
+from perfcore.cli.cache import (
+    JSON_VERSION,
+    AsJson,
+    KeyText,
+    KeyTexts,
+    Literal,
+    _fail,
+    _key,
+    _key_of,
+    _print_json,
+    _report,
+)
 from perfcore.cli.cache import _seconds_left as seconds_left
 
 __all__ = ["COMMANDS", "clear", "concerns", "get", "ls", "rm", "stats"]
@@ -70,7 +81,7 @@ def ls(
 
 
 def get(
-    key: str, url: Url, prefix: Prefix = "perfcore", literal: Literal = False, as_json: AsJson = False
+    key: KeyText, url: Url, prefix: Prefix = "perfcore", literal: Literal = False, as_json: AsJson = False
 ) -> None:
     """Print the value of a key; exits with 1 if there is none.
 
@@ -92,7 +103,7 @@ def get(
 
 
 def rm(
-    keys: list[str], url: Url, prefix: Prefix = "perfcore", literal: Literal = False, as_json: AsJson = False
+    keys: KeyTexts, url: Url, prefix: Prefix = "perfcore", literal: Literal = False, as_json: AsJson = False
 ) -> None:
     """Remove keys; exits with 1 if none of them was there."""
     with _opened(url, prefix) as cache:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from functools import wraps
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 from perfcore._version import __version__
 from perfcore.cli import alerts as alert_commands
@@ -26,8 +27,10 @@ __all__ = ["app", "run"]
 #: What ``perfcore cache`` is called with ``--url``.
 _REMOTE = "cache-on-a-server"
 INTERRUPTED = 130  # as shells report a process that SIGINT has ended
+#: What typer raises when a command is called wrongly; it has had two homes, and this is the way to both.
+_Refusal: type[Exception] = typer.BadParameter.__mro__[2]
 
-app = typer.Typer(name="perfcore", add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(name="perfcore", no_args_is_help=True, pretty_exceptions_enable=False)
 
 
 def command(function: Callable[..., None], group: typer.Typer | None = None) -> None:
@@ -45,10 +48,22 @@ def command(function: Callable[..., None], group: typer.Typer | None = None) -> 
         except MissingExtraError:
             raise  # main() says how to get it
         except (PerfcoreError, OSError) as error:
-            typer.echo(f"perfcore: {error}", err=True)
+            typer.echo(f"perfcore: {_said(error)}", err=True)
             raise typer.Exit(1) from None
 
-    (group or app).command(function.__name__.rstrip("_"))(guarded)
+    (group or app).command(function.__name__.rstrip("_"), help=_unwrapped(function.__doc__ or ""))(guarded)
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{os.fsdecode(error.filename)}: {error.strerror}"
+    return str(error)
+
+
+def _unwrapped(docstring: str) -> str:
+    """A docstring as paragraphs: where its lines end is the source's business and not the terminal's."""
+    paragraphs = re.split(r"\n\s*\n", docstring.replace("``", ""))
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
 
 
 def _reader_left() -> None:
@@ -73,20 +88,27 @@ def options(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say which build this is.")
     ] = False,
 ) -> None:
-    """The performance layer of a Python service: caches, parsing and measurements."""
+    """The performance layer of a Python service: caches, parsing and measurements.
+
+    Exits with 0 when all is well, 1 when something failed or was not found, 2 when called wrongly.
+    """
     import logging
 
     # The library is silent; a person at a terminal wants to know that the cache could not be used.
     logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s")
 
 
-command(dashboard)
+command(doctor)
 command(parse)
 command(simulate)
-command(doctor)
 command(top)
+command(dashboard)
 for _name, _commands, _help in (
-    ("cache", cache_commands.COMMANDS, "Look into a cache directory and keep it in order."),
+    (
+        "cache",
+        cache_commands.COMMANDS,
+        "Look into a cache directory, or with --url redis://... into a remote cache, and keep it in order.",
+    ),
     (_REMOTE, remote_commands.COMMANDS, "Look into a remote cache (--url) and keep it in order."),
     ("config", config_commands.COMMANDS, "Check a configuration, and say what it comes to."),
     ("alerts", alert_commands.COMMANDS, "Try rules before they are relied on."),
@@ -97,9 +119,24 @@ for _name, _commands, _help in (
         command(_function, _group)
 
 
-def run() -> None:
-    """Run the command in ``sys.argv``; ends by :exc:`SystemExit`."""
-    app(_directed(sys.argv[1:]), prog_name="perfcore")
+def run() -> NoReturn:
+    """Run the command in ``sys.argv``; ends by :exc:`SystemExit`, a wrong call with one line and 2."""
+    try:
+        code = app(_directed(sys.argv[1:]), prog_name="perfcore", standalone_mode=False)
+    except _Refusal as error:
+        sys.exit(_refuse(error))
+    except typer.Abort:
+        sys.exit(INTERRUPTED)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _refuse(error: Any) -> int:
+    context = error.ctx if getattr(error, "ctx", None) is not None else None
+    path = "perfcore" if context is None else context.command_path.replace(_REMOTE, "cache")
+    message = " ".join(error.format_message().split()).rstrip(".")
+    if message and type(error).__name__ != "NoArgsIsHelpError":  # whose message is the help, as printed
+        typer.echo(f"{path}: {message}; see {path} --help", err=True)
+    return 2
 
 
 def _directed(arguments: list[str]) -> list[str]:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from perfcore._native.simulate import POLICIES
 from perfcore.cli._extra import typer
+from perfcore.cli.completing import documents, pictures
+from perfcore.cli.completing import policies as complete_policies
 from perfcore.cli.progress import meter
 from perfcore.units import parse_size
 
@@ -22,7 +24,13 @@ _SIZES = "0.1%,0.2%,0.5%,1%,2%,5%,10%,20%,50%"
 
 def simulate(
     trace: Annotated[
-        Path, typer.Argument(metavar="TRACE", help="The trace; - is the standard input.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="TRACE",
+            help="The trace; - is the standard input.",
+            show_default=False,
+            autocompletion=documents(".csv", ".tsv", ".u32", ".sz32", ".txt", ".zst"),
+        ),
     ],
     sizes: Annotated[
         str,
@@ -33,7 +41,12 @@ def simulate(
         ),
     ] = _SIZES,
     policies: Annotated[
-        str, typer.Option("--policies", help="Policies to compare, separated by commas.")
+        str,
+        typer.Option(
+            "--policies",
+            help="Policies to compare, separated by commas.",
+            autocompletion=complete_policies,
+        ),
     ] = ",".join(POLICIES),
     column: Annotated[
         str | None, typer.Option("--column", help="Name or number of the CSV column that holds the key.")
@@ -53,7 +66,10 @@ def simulate(
     plot: Annotated[
         Path | None,
         typer.Option(
-            "--plot", metavar="FILE", help="Draw the miss-ratio curve to a .png, .svg or .pdf file."
+            "--plot",
+            metavar="FILE",
+            help="Draw the miss-ratio curve to a .png, .svg or .pdf file.",
+            autocompletion=pictures,
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Decides what is left to chance.")] = 0,

@@ -46,7 +46,9 @@ def load_expected(path: str | Path) -> list[Expected] | None:
         if path.suffix == ".toml":
             return msgspec.toml.decode(path.read_bytes(), type=_File).expect
         return msgspec.json.decode(path.read_bytes(), type=_File).expect
-    except (msgspec.DecodeError, OSError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path.name}: {error.strerror or error}") from error
+    except msgspec.DecodeError as error:
         raise ConfigError(f"{path.name}: {error}") from error
 
 

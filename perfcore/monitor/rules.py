@@ -111,7 +111,9 @@ def load_rules(path: str | Path) -> list[Rule]:
     decode: Any = msgspec.toml.decode if path.suffix == ".toml" else msgspec.json.decode
     try:
         return list(decode(path.read_bytes(), type=_File).rules)
-    except (msgspec.DecodeError, OSError) as error:
+    except OSError as error:
+        raise ConfigError(f"{path.name}: {error.strerror or error}") from error
+    except msgspec.DecodeError as error:
         raise ConfigError(f"{path.name}: {error}") from error
 
 

@@ -293,7 +293,7 @@ def test_a_wrong_call_is_refused_by_name(perfcore, tmp_path, arguments, said):
         ("t.csv", b"1," + b"9" * 200_000, ["--column", "1"], "t.csv, line 1: field larger than field limit"),
         ("t.txt", b"a\nb\n", ["--object-sizes", "three.txt"], "three.txt: 3 sizes for a trace of 2 requests"),
         ("t.txt", b"a\nb\n", ["--object-sizes", "t.txt"], "t.txt, line 1: 'a' is no size in bytes"),
-        ("t.txt", b"a\nb\n", ["--object-sizes", "gone"], "No such file or directory: 'gone'"),
+        ("t.txt", b"a\nb\n", ["--object-sizes", "gone"], "gone: No such file or directory"),
     ],
 )
 def test_a_trace_that_cannot_be_read_is_refused_by_name(perfcore, tmp_path, name, data, options, said):
