@@ -16,6 +16,16 @@ from perfcore._native.lock cimport pc_lock_acquire, pc_lock_release
 
 __all__ = ["SampleRing", "record_type"]
 
+cdef extern from *:
+    """
+    #ifdef Py_GIL_DISABLED
+    enum { PC_GIL = 0 };
+    #else
+    enum { PC_GIL = 1 };
+    #endif
+    """
+    const bint PC_GIL
+
 cdef object living = WeakSet()
 cdef object RECORD = None
 
@@ -78,11 +88,17 @@ cdef class SampleRing:
 
     def put(self, int64_t series, double value, /):
         """Record a sample with the time of now; False when it was dropped, and counted."""
-        return pc_ring_put(self.core, pc_clock_ns(), <uint64_t>series, pc_bits_of(value))
+        return self.record(pc_clock_ns(), <uint64_t>series, pc_bits_of(value))
 
     def put_at(self, int64_t time_ns, int64_t series, double value, /):
         """Record a sample with a time of the caller's, in nanoseconds of any clock."""
-        return pc_ring_put(self.core, <uint64_t>time_ns, <uint64_t>series, pc_bits_of(value))
+        return self.record(<uint64_t>time_ns, <uint64_t>series, pc_bits_of(value))
+
+    @cython.final
+    cdef inline bint record(self, uint64_t time_ns, uint64_t series, uint64_t value) noexcept:
+        if PC_GIL:
+            return pc_ring_put_locked(self.core, self.away, time_ns, series, value)
+        return pc_ring_put(self.core, time_ns, series, value)
 
     def put_many(self, series, values, /, times=None):
         """Record an array of values, of one series or of an array of them; return how many were accepted.
@@ -105,8 +121,12 @@ cdef class SampleRing:
             return write(self.core, n, &t[0] if t is not None else NULL, &s[0], &v[0])
         cdef uint64_t accepted
         cdef const int64_t *at = &t[0] if t is not None else NULL
+        if PC_GIL:
+            self.away += 1
         with nogil:
             accepted = write(self.core, n, at, &s[0], &v[0])
+        if PC_GIL:
+            self.away -= 1
         return accepted
 
     def snapshot(self):
@@ -193,6 +213,7 @@ cdef class SampleRing:
     def _reset(self):
         """Forget everything; only where no other thread uses the ring."""
         pc_ring_reset(self.core)
+        self.away = 0
         memset(&self.reader, 0, sizeof(self.reader))
         memset(&self.mutex, 0, sizeof(self.mutex))
 

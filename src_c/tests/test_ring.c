@@ -4,6 +4,8 @@
 #include "pc_test.h"
 #include "pc_threads.h"
 
+#include <string.h>
+
 static pc_ring *ring_of(uint64_t capacity)
 {
     pc_alloc alloc = pc_alloc_system();
@@ -80,6 +82,29 @@ static void a_writer_that_was_lapped_drops_its_record(void)
     CHECK(pc_ring_get(r, late, &out) == PC_RING_OVERWRITTEN);
     CHECK(pc_load(&r->dropped, memory_order_relaxed) == 1 && pc_ring_valid(r));
     pc_ring_destroy(r);
+}
+
+static void a_put_with_the_lock_is_a_put(void)
+{
+    enum { CAPACITY = 64 };
+    pc_ring *one = ring_of(CAPACITY), *other = ring_of(CAPACITY);
+    pc_record expected[CAPACITY], found[CAPACITY];
+    for (uint64_t i = 0; i < 5 * CAPACITY; i++) {
+        if (i == 70) { /* a writer vanishes */
+            for (int ring = 0; ring < 2; ring++) {
+                pc_ring *r = ring ? other : one;
+                uint64_t lost = pc_ring_take_tickets(r, 1);
+                pc_store(&r->slots[lost & r->mask].seq, 2 * lost + 1, memory_order_relaxed);
+            }
+        }
+        CHECK(pc_ring_put(one, i, i * 3, ~i) == pc_ring_put_locked(other, i % 3, i, i * 3, ~i));
+        uint64_t count = pc_ring_snapshot(one, expected);
+        CHECK(count == pc_ring_snapshot(other, found) && memcmp(expected, found, count * sizeof *found) == 0);
+    }
+    CHECK(pc_load(&one->head, memory_order_relaxed) == pc_load(&other->head, memory_order_relaxed));
+    CHECK(pc_load(&other->dropped, memory_order_relaxed) == 3);
+    pc_ring_destroy(one);
+    pc_ring_destroy(other);
 }
 
 static void a_drain_delivers_each_record_once(void)
@@ -203,6 +228,79 @@ static void many_writers_and_a_reader_see_whole_records(void)
     stress_ring(4096, 100000);
 }
 
+/* Writers with a lock, who now and then write without it, and a reader who has none. */
+typedef struct {
+    stress s;
+    atomic_flag lock;
+    uint64_t away; /* with the lock */
+} locked_stress;
+
+static void lock(locked_stress *l)
+{
+    while (atomic_flag_test_and_set_explicit(&l->lock, memory_order_acquire))
+        sched_yield();
+}
+
+static void unlock(locked_stress *l)
+{
+    atomic_flag_clear_explicit(&l->lock, memory_order_release);
+}
+
+static uint64_t put_in_turn(locked_stress *l)
+{
+    lock(l);
+    uint64_t t = pc_load(&l->s.ring->head, memory_order_relaxed); /* ours, if nobody is away */
+    bool known = l->away == 0;
+    uint64_t accepted = known ? pc_ring_put_locked(l->s.ring, 0, t, t * UINT64_C(0x9E3779B97F4A7C15), ~t)
+                              : pc_ring_put_locked(l->s.ring, l->away, 1, UINT64_C(0x9E3779B97F4A7C15), ~UINT64_C(1));
+    unlock(l);
+    return accepted;
+}
+
+static uint64_t put_away(locked_stress *l)
+{
+    lock(l);
+    l->away++;
+    unlock(l);
+    uint64_t accepted = put_next(l->s.ring);
+    lock(l);
+    l->away--;
+    unlock(l);
+    return accepted;
+}
+
+static void write_locked_or_read(void *context, unsigned index)
+{
+    locked_stress *l = context;
+    if (index == WRITERS) {
+        pc_record *out = malloc((size_t)(l->s.ring->mask + 1) * sizeof *out);
+        do {
+            uint64_t count = pc_ring_snapshot(l->s.ring, out);
+            for (uint64_t i = 0; i < count; i++)
+                l->s.torn += !is_own(&out[i]);
+            l->s.read += count;
+        } while (atomic_load(&l->s.writing) > 0);
+        free(out);
+        return;
+    }
+    uint64_t accepted = 0;
+    for (uint64_t i = 0; i < l->s.puts; i++)
+        accepted += i % 16 == index ? put_away(l) : put_in_turn(l);
+    atomic_fetch_add(&l->s.accepted, accepted);
+    atomic_fetch_sub(&l->s.writing, 1);
+}
+
+static void writers_with_a_lock_lose_no_ticket_and_tear_no_record(void)
+{
+    locked_stress l = {.s = {.ring = ring_of(64), .puts = pc_stress(50000), .writing = WRITERS}, .lock = ATOMIC_FLAG_INIT};
+    pc_together(WRITERS + 1, write_locked_or_read, &l);
+    uint64_t head = pc_load(&l.s.ring->head, memory_order_relaxed);
+    CHECK(l.s.torn == 0 && l.s.read > 0 && l.away == 0);
+    CHECK(head == WRITERS * l.s.puts && l.s.accepted + pc_load(&l.s.ring->dropped, memory_order_relaxed) == head);
+    CHECK(pc_ring_valid(l.s.ring));
+    pc_ring_destroy(l.s.ring);
+}
+
 /* One reader drains while others write: everything that was accepted is delivered or counted, once. */
 static void drain_all(void *context, unsigned index)
 {
@@ -237,10 +335,12 @@ int main(void)
     RUN(the_newest_records_are_kept_in_order);
     RUN(a_stalled_writer_costs_one_record_a_lap_and_nobody_waits);
     RUN(a_writer_that_was_lapped_drops_its_record);
+    RUN(a_put_with_the_lock_is_a_put);
     RUN(a_drain_delivers_each_record_once);
     RUN(a_drain_comes_back_for_what_was_being_written);
     RUN(without_memory_there_is_no_ring);
     RUN(many_writers_and_a_reader_see_whole_records);
+    RUN(writers_with_a_lock_lose_no_ticket_and_tear_no_record);
     RUN(a_drain_beside_writers_accounts_for_every_ticket);
     return REPORT();
 }

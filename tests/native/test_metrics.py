@@ -414,6 +414,29 @@ def test_threads_that_write_and_read_see_whole_samples_and_exact_counts():
     ring._check()
 
 
+def test_puts_beside_long_arrays_that_are_written_without_the_gil_are_all_counted():
+    ring, stop = SampleRing(1024), threading.Event()
+    batch = np.arange(200_000, dtype=np.float64)
+    arrays, puts = [], effort(60_000)
+
+    def work(index):
+        if index == 0:
+            while not (arrays and stop.is_set()):
+                arrays.append(ring.put_many(batch.astype("i8"), batch))
+            return
+        accepted.append(sum(ring.put(i, i) + ring.put_at(i, i, i) for i in range(puts)))
+        if len(accepted) == 2:
+            stop.set()
+
+    accepted = []
+    together(3, work)
+    assert ring.head == 2 * 2 * puts + len(arrays) * len(batch)
+    assert ring.accepted == sum(accepted) + sum(arrays)
+    found = ring.snapshot()
+    assert np.array_equal(found["series"], found["value"].astype("i8"))
+    ring._check()
+
+
 # --- the queue ----------------------------------------------------------------
 
 

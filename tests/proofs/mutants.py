@@ -1,5 +1,7 @@
 """The weakenings of ring.h and queue.h that the proofs must catch, and the program that explores them.
 
+A room is a model and the header that it explores; two explore the ring: writers without a lock, and with one.
+
 A weakening is an edit of the header that ships: the text it replaces must be there exactly once. Original and
 weakened copies are compiled into one program, each in a namespace of its own.
 """
@@ -80,6 +82,23 @@ RING = [
     ),
 ]
 
+LOCKED = [
+    *(
+        weakening
+        for weakening in RING
+        if weakening.name.endswith(("is stored relaxed", "is read relaxed"))
+        or weakening.name in {"publishing is relaxed", "the first look is relaxed", "no second look"}
+    ),
+    Weakening(
+        "no claim",
+        "    pc_store(&slot->seq, 2 * ticket + 1, memory_order_relaxed); /* seen by",
+        "    /* seen by",
+    ),
+    Weakening("a vanished writer's slot is used", "memory_order_relaxed) & 1)", "memory_order_relaxed) & 0)"),
+    Weakening("alone while others are away", "return away > 0 ?", "return away > 9 ?"),
+    Weakening("the ticket is not taken", "pc_store(&r->head, ticket + 1,", "pc_store(&r->head, ticket,"),
+]
+
 QUEUE = [
     Weakening(
         "the producer does not acquire",
@@ -112,7 +131,8 @@ QUEUE = [
         "                pc_set(cell->item, item);\n",
     ),
 ]
-WEAKENINGS = {"ring": RING, "queue": QUEUE}
+WEAKENINGS = {"ring": RING, "locked": LOCKED, "queue": QUEUE}
+HEADERS = {"ring": "ring", "locked": "ring", "queue": "queue"}
 
 
 def weakened(source: str, weakening: Weakening) -> str:
@@ -128,7 +148,7 @@ def body(source: str) -> str:
 
 def program(room: str, with_weakenings: bool) -> str:
     """Return C++ whose first argument chooses the original (0) or a weakening (1 and up)."""
-    original = (SRC_C / f"{room}.h").read_text()
+    original = (SRC_C / f"{HEADERS[room]}.h").read_text()
     model = body((HERE / f"{room}_model.hpp").read_text())
     headers = [original, *(weakened(original, w) for w in WEAKENINGS[room] if with_weakenings)]
     spaces = [f"namespace w{i} {{\n{body(h)}\n{model}\n}}" for i, h in enumerate(headers)]

@@ -32,3 +32,4 @@ cdef extern from "ring.h" nogil:
     uint64_t pc_ring_take_tickets(pc_ring *r, uint64_t count)
     bint pc_ring_write(pc_ring *r, uint64_t ticket, uint64_t a, uint64_t b, uint64_t c)
     bint pc_ring_put(pc_ring *r, uint64_t a, uint64_t b, uint64_t c)
+    bint pc_ring_put_locked(pc_ring *r, uint64_t away, uint64_t a, uint64_t b, uint64_t c)
