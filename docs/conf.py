@@ -58,10 +58,16 @@ pygments_dark_style = "github-dark"
 
 
 def setup(app: Sphinx) -> None:
-    """Leave out what only says that it is a field: the signature lists those."""
+    """Say what is left out."""
     app.connect("autodoc-skip-member", is_field)
+    app.connect("source-read", without_blank_ends)
 
 
 def is_field(app: Sphinx, what: str, name: str, thing: object, skip: bool, options: object) -> bool | None:
-    """Say whether a member is a field of a named tuple, which has no text of its own."""
+    """Say whether a member is a field of a named tuple, whose text is in the signature."""
     return str(thing.__doc__).startswith("Alias for field number") or None
+
+
+def without_blank_ends(app: Sphinx, name: str, source: list[str]) -> None:
+    """Take out the blank line by which examples end for who runs them."""
+    source[0] = source[0].replace("\n\n```\n", "\n```\n")
