@@ -22,10 +22,11 @@ c-test:  ## the core's own tests: under the address and undefined-behaviour sani
 	@$(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" check
 	@$(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" PLAIN=1 OPTIMIZE=-O3 BUILD=../../build/c-tests-O3 check
 
-lint: dev  ## style of Python and Cython
+lint: dev  ## style of Python, Cython and C
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	PATH="$(abspath $(VENV)/bin):$$PATH" cython-lint perfcore
+	$(VENV)/bin/clang-format --dry-run --Werror src_c/*.[ch] src_c/tests/*.[ch]
 
 types: dev  ## mypy on the package, and the stubs against the extensions
 	$(VENV)/bin/mypy
@@ -52,6 +53,23 @@ tsan: build/tsan/.built  ## the C tests and the threaded native tests under the 
 	cd build/tsan && PERFCORE_BUILD=tsan PYTHONPATH=. TSAN_OPTIONS=report_bugs=1:exitcode=66 \
 	    LD_PRELOAD="$$($(CC) -print-file-name=libtsan.so)" \
 	    ../../$(PYTEST) -c ../../pyproject.toml --rootdir ../.. ../../tests/native -k "thread" -p no:cacheprovider
+
+# What runs the native layer: with the C tests it takes two minutes, of which the copy's compilation is one.
+COVERING = tests/native tests/metrics tests/functions tests/memory
+
+coverage-native: build/coverage/.built  ## which lines of C and Cython the native tests run: a table, pages in build/coverage/html, at least 95 %
+	@mkdir -p build/c-tests-coverage && find build/coverage-work build/c-tests-coverage -name '*.gcda' -delete
+	@$(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" COVERAGE=1 OPTIMIZE=-O0 BUILD=../../build/c-tests-coverage check
+	cd build/coverage && PERFCORE_BUILD=coverage PYTHONPATH=. \
+	    ../../$(PYTEST) -c ../../pyproject.toml --rootdir ../.. $(COVERING:%=../../%) -m "not no_sanitizer" -p no:cacheprovider
+	$(PY) tools/native_coverage.py --copy build/coverage-work --copy build/c-tests-coverage --html build/coverage/html --least 95
+
+coverage: coverage-native servers proofs suites promtool browser  ## ... and which lines of Python the whole suite runs
+	@rm -f build/.coverage*
+	$(PY) -m coverage run -m pytest tests
+	$(PY) -m coverage combine -q
+	$(PY) -m coverage html -q
+	$(PY) -m coverage report
 
 free-threaded: build/free-threaded/.built  ## the native tests on a CPython without the GIL (built once if there is none)
 	cd build/free-threaded && PYTHONPATH=. PYTHON_GIL=0 bin/python -m pytest -c ../../pyproject.toml --rootdir ../.. \
@@ -166,3 +184,4 @@ build/free-threaded/.rivals: build/free-threaded/.built
 	@touch $@
 
 .PHONY: docs report free-threaded-rivals browser suites servers proofs promtool nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev
+.PHONY: coverage coverage-native

@@ -2,8 +2,9 @@
 
 ``PERFCORE_BUILD`` chooses the mode: ``release`` (default), ``profile`` (the same with line numbers for
 profilers of native code, five times the size), ``debug`` (consistency checks after each mutation), ``asan``
-(address and undefined-behaviour sanitizers), ``tsan`` (thread sanitizer), ``trace`` (Cython line tracing).
-``none`` leaves the extensions to a later ``setup.py build_ext --inplace``.
+(address and undefined-behaviour sanitizers), ``tsan`` (thread sanitizer), ``coverage`` (gcov),
+``trace`` (Cython line tracing). ``none`` leaves the extensions to a later ``setup.py build_ext --inplace``.
+``PERFCORE_WARNINGS=error`` makes errors of the compiler's warnings.
 """
 
 import os
@@ -41,12 +42,15 @@ FLAGS = {
         ["-fsanitize=address,undefined"],
     ),
     "tsan": ([*SANITIZE, "-fsanitize=thread"], ["-fsanitize=thread"]),
+    "coverage": (["-O0", "-g1", "-DNDEBUG", "--coverage"], ["--coverage"]),
     "trace": (["-O1", "-DCYTHON_TRACE=1", "-DCYTHON_TRACE_NOGIL=1", "-DCYTHON_USE_SYS_MONITORING=0"], []),
     "none": ([], []),
 }
 if MODE not in FLAGS:
     raise SystemExit(f"PERFCORE_BUILD={MODE!r}: expected one of {', '.join(FLAGS)}")
 COMPILE, LINK = FLAGS[MODE]
+if os.environ.get("PERFCORE_WARNINGS") == "error":  # for those who change it: another compiler may warn of more
+    COMPILE = [*COMPILE, "-Werror"]
 
 #: what a cache is made of
 CACHE = (

@@ -371,16 +371,15 @@ pc_verdict pc_block_release(pc_block *b, uint64_t generation, bool defer)
             return PC_EXPORTED;
         next = state & PC_VIEWS ? state | PC_PENDING : state + PC_GENERATION;
         /* acquire and release: what the views wrote happened before the clearing by whoever wins */
-    } while (!atomic_compare_exchange_weak_explicit(&b->state, &state, next, memory_order_acq_rel,
-                                                    memory_order_acquire));
+    } while (!atomic_compare_exchange_weak_explicit(&b->state, &state, next, memory_order_acq_rel, memory_order_acquire));
     return next & PC_PENDING ? PC_DEFERRED : PC_RELEASED;
 }
 
 static void raise_mark(pc_block *b, size_t reach)
 {
     size_t mark = atomic_load_explicit(&b->mark, memory_order_relaxed);
-    while (mark < reach && !atomic_compare_exchange_weak_explicit(&b->mark, &mark, reach, memory_order_relaxed,
-                                                                  memory_order_relaxed))
+    while (mark < reach &&
+           !atomic_compare_exchange_weak_explicit(&b->mark, &mark, reach, memory_order_relaxed, memory_order_relaxed))
         ;
 }
 
@@ -390,8 +389,8 @@ bool pc_block_export(pc_block *b, uint64_t generation, size_t reach)
     do {
         if (state / PC_GENERATION != generation || state & PC_PENDING || (state & PC_VIEWS) == PC_VIEWS)
             return false;
-    } while (!atomic_compare_exchange_weak_explicit(&b->state, &state, state + 1, memory_order_acq_rel,
-                                                    memory_order_acquire));
+    } while (
+        !atomic_compare_exchange_weak_explicit(&b->state, &state, state + 1, memory_order_acq_rel, memory_order_acquire));
     raise_mark(b, reach); /* the view is counted: nobody can take the block back before this */
     return true;
 }
@@ -404,8 +403,7 @@ bool pc_block_unexport(pc_block *b)
         PC_ASSERT((state & PC_VIEWS) > 0);
         last = (state & (PC_VIEWS | PC_PENDING)) == (PC_PENDING | 1);
         next = last ? (state & ~(PC_PENDING | PC_VIEWS)) + PC_GENERATION : state - 1;
-    } while (!atomic_compare_exchange_weak_explicit(&b->state, &state, next, memory_order_acq_rel,
-                                                    memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(&b->state, &state, next, memory_order_acq_rel, memory_order_relaxed));
     return last;
 }
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #define TYPICAL 128u /* entries beyond which the miniature of the present size would not tell much more */
-#define LEAST 32u    /* entries that it should have before 1 key in 8 is the smallest sample, which bounds what all costs */
+#define LEAST 32u    /* entries that it should have before 1 key in 8 is the smallest sample: bounds the cost */
 #define RATE_WANTED 3u
 
 const uint32_t pc_curve_quarters[PC_CURVE_SIZES] = {1, 2, 3, 4, 6, 8, 16};

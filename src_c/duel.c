@@ -355,8 +355,7 @@ static bool shadow_valid(const pc_duel *d, const pc_shadow *s)
                 return false;
         }
     return indexed == s->slots.live && indexed == pc_queues_count(&s->queues) && indexed <= PC_SHADOW_MAX &&
-           pc_slots_valid(&s->slots) && pc_queues_valid(&s->queues) &&
-           pc_queues_weight(&s->queues) <= s->queues.capacity;
+           pc_slots_valid(&s->slots) && pc_queues_valid(&s->queues) && pc_queues_weight(&s->queues) <= s->queues.capacity;
 }
 
 bool pc_duel_valid(const pc_duel *d)

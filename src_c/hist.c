@@ -15,12 +15,14 @@ const uint64_t pc_hist_boundary[PC_HIST_PER_OCTAVE + 1] = {
     UINT64_C(0x10000000000000),
 };
 
+/* clang-format off */
 const uint8_t pc_hist_below[64] = {
     0, 0, 1, 2, 2, 3, 4, 4, 5, 6, 6, 7, 7, 8, 9, 9,
     10, 10, 11, 12, 12, 13, 13, 14, 14, 15, 15, 16, 16, 17, 17, 18,
     18, 19, 19, 20, 20, 21, 21, 21, 22, 22, 23, 23, 24, 24, 25, 25,
     25, 26, 26, 27, 27, 27, 28, 28, 29, 29, 29, 30, 30, 30, 31, 31,
 };
+/* clang-format on */
 
 void pc_hist_read(pc_hist_shape s, const pc_atomic_u64 *live, unsigned shards, uint64_t *readout)
 {

@@ -38,7 +38,7 @@ enum {
     PC_HIST_NEGATIVE,
     PC_HIST_NAN,
     PC_HIST_OVER,
-    PC_HIST_BUCKETS = 8
+    PC_HIST_BUCKETS = 8,
 };
 
 typedef struct {

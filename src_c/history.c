@@ -117,8 +117,8 @@ static bool chunk_valid(const pc_history *h, uint32_t index)
     const pc_chunk *next = chunk_of(h, chunk->next);
     return (chunk->sequence & h->mask) == index && chunk->used >= 1 && chunk->used <= PC_CHUNK &&
            chunk->context <= h->context_mask &&
-           (next == NULL || (chunk->used == PC_CHUNK && next->context == chunk->context &&
-                             next->ordinal == chunk->ordinal + PC_CHUNK));
+           (next == NULL ||
+            (chunk->used == PC_CHUNK && next->context == chunk->context && next->ordinal == chunk->ordinal + PC_CHUNK));
 }
 
 bool pc_history_valid(const pc_history *h)

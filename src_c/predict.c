@@ -666,8 +666,8 @@ static bool held_valid(const pc_predict *p)
 bool pc_predict_valid(const pc_predict *p)
 {
     return rows_valid(p) && held_valid(p) && pc_history_valid(&p->history) && pc_judge_valid(&p->judge) &&
-           p->guess_next - p->late_next <= p->guess_mask + 1 &&
-           p->listed_next - p->listed_first <= PC_PREDICT_LISTED && p->stay >= 1 && p->lead >= 0;
+           p->guess_next - p->late_next <= p->guess_mask + 1 && p->listed_next - p->listed_first <= PC_PREDICT_LISTED &&
+           p->stay >= 1 && p->lead >= 0;
 }
 
 size_t pc_predict_bytes(const pc_predict *p)

@@ -86,7 +86,7 @@ static inline bool pc_queue_take(pc_queue *q, void **item)
         if (seq == position + 1) {
             if (pc_compare_exchange(&q->head, &position, position + 1, memory_order_relaxed, memory_order_relaxed)) {
                 *item = pc_get(cell->item);
-                pc_store(&cell->seq, position + q->mask + 1, memory_order_release); /* pairs with the producer's acquire */
+                pc_store(&cell->seq, position + q->mask + 1, memory_order_release); /* the producer's acquire */
                 return true;
             }
         } else if (seq < position + 1) {

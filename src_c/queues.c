@@ -199,8 +199,8 @@ static PC_NOINLINE void settle(pc_queues *q)
     for (unsigned i = 0; i < PC_QUEUES_MOVES; i++)
         if (!settle_step(q)) {
             q->calm = CALM[q->arm];
-            q->plain = q->arm == PC_ARM_LRU && q->ghost->buckets == NULL && q->slots->weight.size == 0 &&
-                       pc_queues_main(q) == 0;
+            q->plain =
+                q->arm == PC_ARM_LRU && q->ghost->buckets == NULL && q->slots->weight.size == 0 && pc_queues_main(q) == 0;
             return;
         }
 }
@@ -377,9 +377,7 @@ static uint32_t lru_victim(const pc_queues *q)
 uint32_t pc_queues_choose(pc_queues *q)
 {
     PC_ASSERT(pc_queues_weight(q) > q->capacity);
-    uint32_t slot = q->arm == PC_ARM_LRU    ? lru_victim(q)
-                    : q->arm == PC_ARM_LIRS ? lirs_victim(q)
-                                            : tiny_victim(q);
+    uint32_t slot = q->arm == PC_ARM_LRU ? lru_victim(q) : q->arm == PC_ARM_LIRS ? lirs_victim(q) : tiny_victim(q);
     const pc_node *n = pc_slots_node(q->slots, slot);
     if (q->granted > 0)
         q->granted -= q->granted < weigh(q, slot) ? q->granted : weigh(q, slot);

@@ -16,7 +16,7 @@ typedef struct {
 
 typedef struct {
     pc_recency_place *ring; /* capacity + 1 */
-    uint32_t *place_of;     /* by id; 0 = not in the cache */
+    uint32_t *place_of; /* by id; 0 = not in the cache */
     uint32_t capacity, used;
     pc_alloc alloc;
 } pc_recency;

@@ -72,12 +72,12 @@ typedef struct {
 typedef struct {
     uint64_t next;                            /* all tickets before it were looked at */
     uint64_t missed;                          /* of those, the ones that will never be delivered */
-    uint64_t unsettled[PC_RING_UNSETTLED];    /* and the ones that were being written, or dropped: not yet known which */
+    uint64_t unsettled[PC_RING_UNSETTLED]; /* and the ones that were being written, or dropped: not yet known which */
     unsigned unsettled_count;
 } pc_ring_reader;
 
 typedef enum {
-    PC_RING_RECORD,    /* here it is */
+    PC_RING_RECORD, /* here it is */
     PC_RING_UNWRITTEN, /* not yet written, or dropped: the slot still belongs to an earlier lap */
     PC_RING_OVERWRITTEN,
 } pc_ring_found;

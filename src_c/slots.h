@@ -99,8 +99,7 @@ static inline void *pc_column_at(const pc_column *c, uint32_t slot)
 
 static inline pc_node *pc_slots_node(const pc_slots *s, uint32_t slot)
 {
-    return (pc_node *)(void *)(s->node.chunks[slot >> PC_CHUNK_BITS] +
-                               (size_t)(slot & (PC_CHUNK - 1)) * sizeof(pc_node));
+    return (pc_node *)(void *)(s->node.chunks[slot >> PC_CHUNK_BITS] + (size_t)(slot & (PC_CHUNK - 1)) * sizeof(pc_node));
 }
 
 static inline void *pc_slots_payload(const pc_slots *s, uint32_t slot)
@@ -116,14 +115,12 @@ static inline uint32_t *pc_slots_weight(const pc_slots *s, uint32_t slot)
 
 static inline pc_life *pc_slots_life(const pc_slots *s, uint32_t slot)
 {
-    return (pc_life *)(void *)(s->life.chunks[slot >> PC_CHUNK_BITS] +
-                               (size_t)(slot & (PC_CHUNK - 1)) * sizeof(pc_life));
+    return (pc_life *)(void *)(s->life.chunks[slot >> PC_CHUNK_BITS] + (size_t)(slot & (PC_CHUNK - 1)) * sizeof(pc_life));
 }
 
 static inline pc_idle *pc_slots_idle(const pc_slots *s, uint32_t slot)
 {
-    return (pc_idle *)(void *)(s->idle.chunks[slot >> PC_CHUNK_BITS] +
-                               (size_t)(slot & (PC_CHUNK - 1)) * sizeof(pc_idle));
+    return (pc_idle *)(void *)(s->idle.chunks[slot >> PC_CHUNK_BITS] + (size_t)(slot & (PC_CHUNK - 1)) * sizeof(pc_idle));
 }
 
 /* Room for one more slot, so that the next pc_slots_take cannot fail. PC_TOO_LARGE beyond PC_SLOTS_MAX. */

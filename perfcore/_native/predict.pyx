@@ -25,6 +25,7 @@ __all__ = ["Foreseen", "Predictor"]
 
 cdef enum:
     LARGEST = 1 << 20  # rows, unless asked for otherwise
+    MOST = 1 << 30  # of anything
 
 
 @cython.final
@@ -70,14 +71,14 @@ cdef class Predictor:
 
     def __cinit__(self, size, *, cache=None, remember=None, contexts=16, threshold=0.7, _seed=None):
         cdef pc_alloc alloc = raw_alloc()
-        cdef int64_t entries = min(bound("size", size, 1 << 30), 1 << 30)
-        cdef int64_t rows = min(max(entries * 16, 4096), LARGEST)
-        cdef int64_t streams = min(bound("contexts", contexts, 0), 1 << 20)
+        cdef uint64_t entries = min(bound("size", size, MOST), <uint64_t>MOST)
+        cdef uint64_t rows = min(max(entries * 16, <uint64_t>4096), <uint64_t>LARGEST)
+        cdef uint64_t streams = min(bound("contexts", contexts, 0), <uint64_t>(1 << 20))
         cdef bytes chance = urandom(16) if _seed is None else <bytes>_seed
         cdef uint64_t[2] secret
         pc_lock_enrol(&self.mutex)
         if remember is not None:
-            rows = min(bound("remember", remember, 0), 1 << 30)
+            rows = min(bound("remember", remember, 0), <uint64_t>MOST)
         if not 64 <= rows <= 1 << 28 or not 1 <= streams <= 65536:
             raise ValueError("remember must be from 64 to 2**28, contexts from 1 to 65536")
         if not 0 < threshold < 1:
@@ -85,7 +86,7 @@ cdef class Predictor:
         memcpy(secret, <const char *>chance, 16)
         secret[1] |= 1
         check(pc_predict_init(&self.core, &alloc, entries, rows, rows * 4, streams, threshold, secret))
-        self.keys = [None] * (rows + 1)
+        self.keys = [None] * <Py_ssize_t>(rows + 1)
         self.cache = cache
 
     def __dealloc__(self):

@@ -9,21 +9,21 @@
 
 static int pc_test_checks, pc_test_failures;
 
-#define CHECK(condition)                                                                 \
-    do {                                                                                 \
-        pc_test_checks++;                                                                \
-        if (!(condition)) {                                                              \
-            pc_test_failures++;                                                          \
+#define CHECK(condition)                                                                  \
+    do {                                                                                  \
+        pc_test_checks++;                                                                 \
+        if (!(condition)) {                                                               \
+            pc_test_failures++;                                                           \
             fprintf(stderr, "%s:%d: CHECK(%s) failed\n", __FILE__, __LINE__, #condition); \
-            if (pc_test_failures > 20)                                                   \
-                exit(1);                                                                 \
-        }                                                                                \
+            if (pc_test_failures > 20)                                                    \
+                exit(1);                                                                  \
+        }                                                                                 \
     } while (0)
 
-#define RUN(test)                                            \
-    do {                                                     \
-        int before = pc_test_failures;                       \
-        test();                                              \
+#define RUN(test)                                                               \
+    do {                                                                        \
+        int before = pc_test_failures;                                          \
+        test();                                                                 \
         printf("%s %s\n", pc_test_failures == before ? "ok  " : "FAIL", #test); \
     } while (0)
 

@@ -36,8 +36,10 @@ static double miss_ratio(const pc_curve *c, unsigned mini)
 
 static void the_sample_leaves_the_miniatures_large_enough(void)
 {
-    const struct { uint64_t entries; unsigned rate; } expected[] = {
-        {1, 1}, {63, 1}, {128, 2}, {256, 3}, {1000, 3}, {2047, 3}, {2048, 4}, {4096, 5}, {1000000, 12}};
+    const struct {
+        uint64_t entries;
+        unsigned rate;
+    } expected[] = {{1, 1}, {63, 1}, {128, 2}, {256, 3}, {1000, 3}, {2047, 3}, {2048, 4}, {4096, 5}, {1000000, 12}};
     for (int i = 0; i < 9; i++) {
         pc_curve *c = curve_of(PC_LRU, expected[i].entries);
         CHECK(c->rate == expected[i].rate);

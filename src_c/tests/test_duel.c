@@ -27,8 +27,11 @@ static void request(pc_duel *d, uint64_t id, uint32_t weight)
 
 static void one_key_in_r_is_sampled(void)
 {
-    const struct { uint64_t capacity; unsigned rate; } expected[] = {
-        {1, 0}, {31, 0}, {32, 1}, {75, 2}, {128, 3}, {1000, 3}, {4095, 3}, {4096, 4}, {8192, 5}, {1000000, 11}};
+    const struct {
+        uint64_t capacity;
+        unsigned rate;
+    } expected[] = {{1, 0},    {31, 0},   {32, 1},   {75, 2},   {128, 3},
+                    {1000, 3}, {4095, 3}, {4096, 4}, {8192, 5}, {1000000, 11}};
     for (int i = 0; i < 10; i++) {
         pc_duel *d = duel_of(expected[i].capacity, false, 7);
         CHECK(d->rate == expected[i].rate);

@@ -49,7 +49,8 @@ static void an_index_agrees_with_the_logarithm(void)
 {
     uint64_t state = 3;
     for (int n = 0; n < 200000; n++) {
-        double value = ldexp(1 + ldexp((double)(pc_test_random(&state) >> 12), -52), (int)(pc_test_random(&state) % 600) - 300);
+        double value =
+            ldexp(1 + ldexp((double)(pc_test_random(&state) >> 12), -52), (int)(pc_test_random(&state) % 600) - 300);
         double exact = log2(value) * 32;
         int64_t index = pc_hist_index(pc_bits_of(value));
         CHECK(fabs(exact - round(exact)) < 1e-9 || index == (int64_t)ceil(exact) - 1);
@@ -62,11 +63,13 @@ static void every_value_has_a_word(void)
         double value;
         size_t word;
     } cases[] = {
+        /* clang-format off */
         {0.0, PC_HIST_ZERO}, {-0.0, PC_HIST_ZERO}, {-1, PC_HIST_NEGATIVE}, {-HUGE_VAL, PC_HIST_NEGATIVE},
         {-5e-324, PC_HIST_NEGATIVE}, {NAN, PC_HIST_NAN}, {-NAN, PC_HIST_NAN}, {HUGE_VAL, PC_HIST_OVER},
         {1e30, PC_HIST_OVER}, {1.7976931348623157e308, PC_HIST_OVER}, {5e-324, PC_HIST_UNDER},
         {0x1p-30, PC_HIST_UNDER}, {0x1.0000000000001p-30, PC_HIST_BUCKETS}, {0x1p40, WORDS - 1},
         {0x1.0000000000001p40, PC_HIST_OVER}, {0x1p-1022, PC_HIST_UNDER},
+        /* clang-format on */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         CHECK(pc_hist_word(SHAPE, cases[i].value) == cases[i].word);
@@ -104,7 +107,8 @@ static void quantiles_interpolate_between_ranks(void)
     const double values[] = {1, 2, 4, 8};
     readout_of(values, 4, readout);
     CHECK(pc_hist_count(SHAPE, readout) == 4);
-    CHECK(fabs(pc_hist_quantile(SHAPE, readout, 0) - 1) < 0.011 && fabs(pc_hist_quantile(SHAPE, readout, 1) / 8 - 1) < 0.011);
+    CHECK(fabs(pc_hist_quantile(SHAPE, readout, 0) - 1) < 0.011 &&
+          fabs(pc_hist_quantile(SHAPE, readout, 1) / 8 - 1) < 0.011);
     CHECK(fabs(pc_hist_quantile(SHAPE, readout, 0.5) / 3 - 1) < 0.011);
     const double odd[] = {0, -3, NAN, 1, HUGE_VAL};
     readout_of(odd, 5, readout);

@@ -302,7 +302,8 @@ static void nonsense_is_survived(void)
         uint64_t chance = pc_test_random(&seed);
         pc_foreseen *f = &kept[chance % 64];
         if (chance >> 8 & 3)
-            pc_predict_visit(&p, pc_mix64((uint64_t)i % 97 + (chance >> 20 & 1)), chance >> 30 & 3, (int)(chance >> 40 & 1));
+            pc_predict_visit(&p, pc_mix64((uint64_t)i % 97 + (chance >> 20 & 1)), chance >> 30 & 3,
+                             (int)(chance >> 40 & 1));
         else if (chance >> 10 & 1)
             pc_predict_list(&p, kept, 64);
         else if (chance >> 11 & 1)
