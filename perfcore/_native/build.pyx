@@ -50,7 +50,7 @@ def build_info():
     ``mode`` is the value of ``PERFCORE_BUILD`` at build time, ``optimized``, ``assertions`` and ``traced`` are
     booleans, ``sanitized`` names the sanitizers or is empty, ``compiler``, ``cython`` and ``python`` are versions.
 
-    >>> build_info()["mode"] in {"release", "profile", "debug", "asan", "tsan", "trace"}
+    >>> build_info()["mode"] in {"release", "profile", "debug", "asan", "tsan", "coverage", "trace"}
     True
     """
     return {
