@@ -292,7 +292,8 @@ static void write_locked_or_read(void *context, unsigned index)
 
 static void writers_with_a_lock_lose_no_ticket_and_tear_no_record(void)
 {
-    locked_stress l = {.s = {.ring = ring_of(64), .puts = pc_stress(50000), .writing = WRITERS}, .lock = ATOMIC_FLAG_INIT};
+    locked_stress l = {.s = {.ring = ring_of(64), .puts = pc_stress(50000), .writing = WRITERS},
+                       .lock = ATOMIC_FLAG_INIT};
     pc_together(WRITERS + 1, write_locked_or_read, &l);
     uint64_t head = pc_load(&l.s.ring->head, memory_order_relaxed);
     CHECK(l.s.torn == 0 && l.s.read > 0 && l.away == 0);
