@@ -49,7 +49,7 @@ FLAGS = {
 if MODE not in FLAGS:
     raise SystemExit(f"PERFCORE_BUILD={MODE!r}: expected one of {', '.join(FLAGS)}")
 COMPILE, LINK = FLAGS[MODE]
-if os.environ.get("PERFCORE_WARNINGS") == "error":  # for those who change it: another compiler may warn of more
+if os.environ.get("PERFCORE_WARNINGS") == "error":  # in CI; another compiler may warn of more
     COMPILE = [*COMPILE, "-Werror"]
 
 #: what a cache is made of
