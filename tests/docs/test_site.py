@@ -46,26 +46,33 @@ ROOMS = [
 MODULES = type(perfcore)
 
 
+def sphinx(*arguments):
+    """Build as `make docs` does, with the package that is installed."""
+    command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html", *arguments]
+    return subprocess.run(command, cwd=arguments[-1].parent, capture_output=True, text=True, timeout=600)
+
+
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """The site as `make docs` builds it."""
     folder = tmp_path_factory.mktemp("site")
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-W",
-        "--keep-going",
-        "-q",
-        "-b",
-        "html",
-        ROOT / "docs",
-        folder,
-    ]
-    done = subprocess.run(command, cwd=folder.parent, capture_output=True, text=True, timeout=600)
+    done = sphinx(ROOT / "docs", folder)
     assert done.returncode == 0, done.stderr
     assert not done.stderr
     return folder
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{py:class}`perfcore.cache.NoSuchCache`", "NoSuchCache"),
+        ("[a page](nowhere.md)", "nowhere.md"),
+        ("```{eval-rst}\n.. autofunction:: perfcore.nothing\n```", "failed to import 'nothing'"),
+    ],
+)
+def test_what_does_not_exist_is_noticed(tmp_path, text, complaint):
+    (tmp_path / "index.md").write_text(f"# A page\n\n{text}\n")
+    done = sphinx("-c", ROOT / "docs", tmp_path, tmp_path / "out")
+    assert done.returncode != 0 and complaint in done.stderr
 
 
 class Page(HTMLParser):
