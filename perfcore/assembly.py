@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
 from perfcore._log import logger
+from perfcore._repr import safe_repr
 from perfcore._version import __version__
 from perfcore.config.loading import load
 from perfcore.config.schema import PerformanceConfig
@@ -47,6 +48,7 @@ class Assembly:
         self._lock = RLock()
         _managers.add(self)
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {self._state}, built: {', '.join(self._built) or 'nothing'}>"
 

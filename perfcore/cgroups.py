@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+from perfcore._repr import safe_repr
+
 __all__ = [
     "MEMBERSHIP",
     "ROOT",
@@ -89,6 +91,10 @@ class ControlGroup:
         self._account = next((path / "cpu.stat" for path in accounts if _told(path, "usage_usec")), None)
         scheduled = group_directories("cpu", membership, root)
         self._periods = next((path / "cpu.stat" for path in scheduled if _told(path, "nr_periods")), None)
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<ControlGroup: memory {self.memory_limit}, processors {self.cpu_limit}>"
 
     def memory_use(self) -> int | None:
         """Return the bytes in use in the group with the least limit (the innermost, where none has one),

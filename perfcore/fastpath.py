@@ -12,6 +12,7 @@ from threading import RLock
 from typing import Any, NamedTuple
 
 from perfcore._log import logger
+from perfcore._repr import safe_repr
 
 __all__ = ["FastPath"]
 
@@ -44,6 +45,7 @@ class FastPath:
     def __bool__(self) -> bool:
         return bool(self._reasons)
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"<FastPath: {'taken for ' + ', '.join(self._reasons) if self._reasons else 'not taken'}>"
 

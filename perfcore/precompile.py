@@ -13,6 +13,7 @@ from time import perf_counter
 from typing import NamedTuple
 
 from perfcore._log import logger
+from perfcore._repr import safe_repr
 from perfcore.config.schema import PerformanceConfig
 from perfcore.errors import MissingExtraError
 
@@ -44,6 +45,10 @@ class Precompilation:
         self._plan = [*_plan(config, disk)]
         self._thread = Thread(target=self._run, name="perfcore-precompile", daemon=True)
         self._thread.start()
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<Precompilation: {len(self._steps)} of {len(self._plan)} steps>"
 
     def _run(self) -> None:
         for name, make in self._plan:

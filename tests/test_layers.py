@@ -16,7 +16,7 @@ SRC_C = PACKAGE.parent / "src_c"
 #: room -> floor; a new room is written down here
 FLOORS = {
     **dict.fromkeys(
-        ["_lazy", "_log", "_version", "cgroups", "errors", "keys", "sizing", "types", "units"], 1
+        ["_lazy", "_log", "_repr", "_version", "cgroups", "errors", "keys", "sizing", "types", "units"], 1
     ),
     **dict.fromkeys(["_native", "config"], 2),
     **dict.fromkeys(["metrics", "simulation"], 3),

@@ -77,6 +77,9 @@ cdef class HistogramSnapshot:
     (3, 0.2)
     """
 
+    def __cinit__(self):
+        self.own(shape_of(0, 0))  # nothing at all, for whoever makes one without a histogram
+
     def __init__(self):
         raise TypeError("a snapshot is taken by Histogram.snapshot()")
 
@@ -84,6 +87,7 @@ cdef class HistogramSnapshot:
         PyMem_RawFree(self.words)
 
     cdef int own(self, pc_hist_shape shape) except -1:
+        PyMem_RawFree(self.words)
         self.shape = shape
         self.words = <uint64_t *>PyMem_RawCalloc(pc_hist_words(shape), sizeof(uint64_t))
         if self.words == NULL:

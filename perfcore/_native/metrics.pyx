@@ -133,6 +133,8 @@ cdef class Instrument:
         raise ValueError(f"{self.family.name} has the labels {self.family.labels}: call labels(...) first")
 
     def __repr__(self):
+        if self.family is None:
+            return f"<{type(self).__name__}, not initialised>"
         labels = dict(zip(self.family.labels, self.label_values)) if self.label_values else {}
         return f"<{type(self).__name__} {self.family.name}{labels or ''}>"
 

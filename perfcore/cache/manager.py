@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 from weakref import WeakMethod, WeakSet
 
 from perfcore._native.tier import Guarded
+from perfcore._repr import safe_repr
 from perfcore.cache.awaited import Awaited
 from perfcore.cache.computing import Keep
 from perfcore.cache.ladder import ABSENT
@@ -235,6 +236,7 @@ class CacheManager(Awaited):
         near = Health(not self._closed, "closed" if self._closed else "")
         return {"memory": near, **{tier.name: tier.health() for tier in self._below}}
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"<CacheManager: {', '.join(['memory', *(tier.name for tier in self._below)])}>"
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from perfcore._native.histogram import HistogramSnapshot
+from perfcore._repr import safe_repr
 from perfcore.errors import MissingExtraError
 from perfcore.metrics.exposition import bounds_of, family_name, label_name
 from perfcore.metrics.layouts import classic, native
@@ -45,6 +46,11 @@ class PrometheusCollector:
     def __init__(self, *sources: Callable[[], RegistrySnapshot], native_histograms: bool = False) -> None:
         self._sources = sources or (default_registry().snapshot,)
         self._native = native_histograms
+
+    @safe_repr
+    def __repr__(self) -> str:
+        native = ", native histograms" if self._native else ""
+        return f"<PrometheusCollector: {len(self._sources)} sources{native}>"
 
     def collect(self) -> Iterator[Any]:
         """Yield the families of all sources; called by prometheus_client."""

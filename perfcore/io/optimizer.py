@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from perfcore._native.buffers import BufferPool, PooledBuffer
+from perfcore._repr import safe_repr
 from perfcore.io.keeping import StreamStats, contents
 from perfcore.io.network import Receivers
 from perfcore.io.sockets import Receiver
@@ -70,6 +71,10 @@ class IOOptimizer:
         self._sizes: dict[int, int] = {}
         self._receivers = Receivers(meter)
         self._keeps = True
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<IOOptimizer: {self.streams!r}, {self.pool!r}>"
 
     def read(self, path: str | bytes, /) -> bytes:
         """Return the content of a file, through the stream cache as long as that pays."""

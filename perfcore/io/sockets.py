@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Final, NamedTuple, Self
 
 from perfcore._native.buffers import BufferPool, PooledBuffer
+from perfcore._repr import safe_repr
 from perfcore.io.trials import SizeTrial
 
 __all__ = ["Receiver", "ReceiverStats", "receive_exactly"]
@@ -53,6 +54,11 @@ class Receiver:
         self._trial: SizeTrial | None = None
         self._settled = 0.0  # bytes a call for which the size was measured
         self._ended = False
+
+    @safe_repr
+    def __repr__(self) -> str:
+        ended = ", ended" if self._ended else ""
+        return f"<Receiver: {self._bytes} bytes in {self._calls} calls, {self._size} at once{ended}>"
 
     def receive(self) -> memoryview:
         """Return what the socket has, at most the buffer's size; empty at the end of the stream."""

@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from perfcore._native.files import OpenFile
+from perfcore._repr import safe_repr
 
 __all__ = ["Stream"]
 
@@ -23,6 +24,10 @@ class Stream(io.RawIOBase):
         self._file: OpenFile | None = file
         self._position = 0
         self.name = file.path
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<Stream {self.name!r}{', closed' if self.closed else ''}>"
 
     def _open(self) -> OpenFile:
         if self._file is None:

@@ -23,6 +23,7 @@ from typing import Any, Final, Self
 
 from perfcore._native.buffers import BufferPool, PooledBuffer
 from perfcore._native.files import OpenFile
+from perfcore._repr import safe_repr
 from perfcore.io.forks import register
 from perfcore.io.keeping import Kept, StreamStats, at_once, contents, limit_of_files
 from perfcore.io.stream import Stream
@@ -299,5 +300,6 @@ class StreamCache:
     ) -> None:
         self.close()
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"<StreamCache: {len(self._kept)} files, {self._bytes} bytes>"

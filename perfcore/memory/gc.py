@@ -9,6 +9,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from perfcore._repr import safe_repr
+
 __all__ = ["GcFigures", "GcReport", "GcTuner", "collector_kind"]
 
 Kind = Literal["generational", "incremental", "free-threaded"]
@@ -121,6 +123,11 @@ class GcTuner:
         self._given_up = False
         self._probe = _Probe()
         gc.callbacks.append(self._probe)
+
+    @safe_repr
+    def __repr__(self) -> str:
+        state = "as found" if self._tuned_from is None else "tuned"
+        return f"<GcTuner: {'given up' if self._given_up else state}>"
 
     def step(self) -> GcReport:
         """Look at the window since the last step, and tune, keep or undo; say what was done and measured."""

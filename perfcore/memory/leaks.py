@@ -8,6 +8,7 @@ from collections import Counter, deque
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
+from perfcore._repr import safe_repr
 from perfcore.memory.kinds import name_of
 
 __all__ = ["LeakDetector", "Suspect", "rank_probability"]
@@ -84,6 +85,10 @@ class LeakDetector:
         self._least, self._significance, self._sites = least, significance, sites
         self._types: deque[Counter[int]] = deque(maxlen=window)
         self._lines: deque[Counter[str]] = deque(maxlen=window)
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<LeakDetector: {len(self._types)} of {self._types.maxlen} snapshots>"
 
     def snapshot(self) -> None:
         """Count the objects of each type, and where it is traced the bytes of each line."""

@@ -12,6 +12,7 @@ from weakref import WeakSet
 from perfcore._native.methods import adopt
 from perfcore._native.objects import Lease, Waiter
 from perfcore._native.objects import ObjectPool as NativePool
+from perfcore._repr import safe_repr
 
 __all__ = ["Acquisition", "Lease", "ObjectPool"]
 
@@ -32,6 +33,11 @@ class ObjectPool(NativePool[T]):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         _pools.add(self)
+
+    @safe_repr
+    def __repr__(self) -> str:
+        stats = self.stats()
+        return f"<ObjectPool: {stats.in_use} in use, {stats.idle} idle>"
 
     def aacquire(self, timeout: float | None = None) -> Acquisition[T]:
         """Acquire from a coroutine: ``lease = await pool.aacquire()``, or ``async with`` for the object.

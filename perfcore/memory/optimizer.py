@@ -14,6 +14,7 @@ from weakref import WeakSet, ref
 
 from perfcore._log import logger
 from perfcore._native.buffers import BufferPool
+from perfcore._repr import safe_repr
 from perfcore.memory.discovery import Discovered, Discovery
 from perfcore.memory.economy import Economy, Tracked
 from perfcore.memory.gc import GcReport, GcTuner
@@ -108,6 +109,11 @@ class MemoryOptimizer:
         self._caches: dict[int, ref[Any]] = {}  # a cache is a mapping, and has no hash
         self._whole: list[tuple[Any, int]] = []
         self._tuner, self._leaks = GcTuner(), LeakDetector()
+
+    @safe_repr
+    def __repr__(self) -> str:
+        pools, caches, types = len(self._pools), len(self._caches), len(self._tracked)
+        return f"<MemoryOptimizer: {pools} pools, {caches} caches, {types} types>"
 
     def register(self, thing: Any) -> None:
         """Take a pool or a cache into care; it is held weakly.

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from perfcore._log import logger
+from perfcore._repr import safe_repr
 from perfcore.cgroups import MEMBERSHIP, ROOT, ControlGroup, group_directories, memory_limits
 
 __all__ = ["MemoryWatch", "Pressure", "memory_limit", "memory_pressure"]
@@ -64,6 +65,10 @@ class MemoryWatch:
         self._relieve = relieve
         self._next_look = 0.0
         self._warned = False
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<MemoryWatch: above {self._threshold:.0%}>"
 
     def look(self) -> None:
         """Check memory use if the last check is long enough ago."""

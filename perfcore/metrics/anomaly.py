@@ -17,6 +17,7 @@ from __future__ import annotations
 from math import isfinite, log, log1p, sqrt
 from typing import Literal, NamedTuple
 
+from perfcore._repr import safe_repr
 from perfcore.metrics.season import DAY, HOUR, QUARTER, WEEK, Season
 
 __all__ = ["Anomaly", "AnomalyDetector"]
@@ -158,6 +159,10 @@ class AnomalyDetector:
             (Season(period, width), _Views(floor)) for period, width in ((DAY, QUARTER), (WEEK, HOUR))
         ]
         self._since, self._reported = cooldown, 0.0
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<AnomalyDetector: {'precise' if self._precise else 'sensitive'}>"
 
     def update(self, value: float, timestamp: float | None = None) -> Anomaly:
         """Say whether ``value`` is out of the ordinary, and learn from it.

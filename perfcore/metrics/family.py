@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from perfcore._native.histogram import Histogram, words_of
 from perfcore._native.metrics import Counter, Gauge, Instrument, Words, shards_here
 from perfcore._native.timer import Timer
+from perfcore._repr import safe_repr
 
 __all__ = ["OVERFLOW_LABEL", "Family", "Key"]
 
@@ -60,6 +61,10 @@ class Family:
         self._storage = storage
         self._series: dict[Key, Instrument] = {}
         self._tickets = count()
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<Family {self.name}: {self.kind}, {len(self._series)} series>"
 
     @property
     def series(self) -> dict[Key, Instrument]:

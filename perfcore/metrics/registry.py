@@ -10,6 +10,7 @@ from typing import Any
 from perfcore._native.histogram import Histogram, HistogramSnapshot
 from perfcore._native.metrics import Counter, Gauge, Instrument, install
 from perfcore._native.timer import Timer
+from perfcore._repr import safe_repr
 from perfcore.metrics.decorate import timed
 from perfcore.metrics.family import Family, checked_labels, checked_name
 from perfcore.metrics.snapshot import RegistrySnapshot, family_snapshot
@@ -58,6 +59,10 @@ class Registry:
             from perfcore.metrics.shard import Shard
 
             self._shard = Shard(Path(directory), file_size)
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<Registry: {len(self._families)} families{', shared by processes' if self._shard else ''}>"
 
     def family(
         self, kind: str, name: str, description: str, unit: str, labels: object, options: Mapping[str, Any]

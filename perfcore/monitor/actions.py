@@ -15,6 +15,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, Literal, NamedTuple
 
+from perfcore._repr import safe_repr
 from perfcore.monitor.handlers import Alert
 from perfcore.monitor.lanes import Lane, LaneStats
 
@@ -75,6 +76,10 @@ class Actions:
         self._watched: dict[tuple[str, str], tuple[float, Alert, float | None]] = {}
         self._records: deque[ActionRecord] = deque(maxlen=_KEPT)
         self.add("trigger_gc", _trigger_gc)
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<Actions: {', '.join(self._named)}{', dry run' if self._dry_run else ''}>"
 
     def add(self, name: str, action: Action, *, interval: float = 60.0, patience: int = 3) -> None:
         """Add or replace an action, to run once in ``interval`` seconds; ``patience`` vain runs end it."""

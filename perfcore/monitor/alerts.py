@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from uuid import uuid4
 from weakref import WeakSet
 
+from perfcore._repr import safe_repr
 from perfcore.errors import ConfigError
 from perfcore.monitor.actions import Actions
 from perfcore.monitor.conditions import Condition, condition_of, value_at
@@ -112,6 +113,10 @@ class PerformanceAlerting:
         for handler in handlers:
             self.add_handler(handler)
         _alertings.add(self)
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<PerformanceAlerting: {len(self._watches)} rules, {len(self._history)} alerts told>"
 
     def _forked(self) -> None:
         """Take a lock that no thread of the parent holds, and give numbers that it does not give."""

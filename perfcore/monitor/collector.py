@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Self
 from weakref import WeakSet
 
 from perfcore._log import logger
+from perfcore._repr import safe_repr
 from perfcore.monitor import records
 from perfcore.monitor.application import CacheMetricsCollector, ParseTimeCollector, WorkerMetricsCollector
 from perfcore.monitor.collectors import (
@@ -138,6 +139,10 @@ class MetricsCollector:
         for collector in self._all() if collectors is None else collectors:
             self._watch(collector, self._own)
         _collectors.add(self)
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<MetricsCollector: {', '.join(self._watched)}>"
 
     def _all(self) -> list[Collector]:
         return [

@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from perfcore._repr import safe_repr
 from perfcore.cgroups import ControlGroup
 from perfcore.monitor.machine import Machine, this_machine
 from perfcore.monitor.rates import Increase, Rates, share
@@ -56,6 +57,10 @@ class Collector:
             raise ValueError(f"interval must be positive, got {interval!r}")
         self.interval = float(interval)
         self._looks = 0
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: every {self.interval:g} s>"
 
     def collect(self, now: float) -> Values:
         """Return what is measured at the monotonic time ``now``; what it raises is logged once, and a gap."""

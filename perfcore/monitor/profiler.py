@@ -15,6 +15,7 @@ from types import CoroutineType, TracebackType
 from typing import Any, Literal, NamedTuple, ParamSpec, TypeVar
 from weakref import WeakSet
 
+from perfcore._repr import safe_repr
 from perfcore.monitor.profiles import Profile, ProfileFilter
 from perfcore.monitor.recording import Recording, current, steps
 from perfcore.monitor.sampling import Gate
@@ -78,6 +79,10 @@ class PerformanceProfiler:
         self._calls = 0.0
         self._forked()
         _profilers.add(self)
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<PerformanceProfiler: {self._rate:.0%} of calls, {len(self._kept)} profiles>"
 
     @property
     def sampling_rate(self) -> float:

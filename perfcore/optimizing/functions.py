@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakKeyDictionary
 
+from perfcore._repr import safe_repr
 from perfcore.cache import cached
 from perfcore.keys import hashkey
 from perfcore.optimizing.batches import Batcher
@@ -40,6 +41,10 @@ class _Optimized:
         #: Seconds of a call before there were workers.
         self._alone: float | None = None
         update_wrapper(self, function, updated=())  # type: ignore[arg-type]  # a callable is enough
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._function!r}>"
 
     def _note(self, args: tuple[Any, ...], kwargs: dict[str, Any], seconds: float) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
+from perfcore._repr import safe_repr
 from perfcore.optimizing.gains import Gain
 
 __all__ = ["OptimizedObject"]
@@ -59,5 +60,6 @@ class OptimizedObject:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"<OptimizedObject of {object.__getattribute__(self, '__wrapped__')!r}>"

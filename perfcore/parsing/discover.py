@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from perfcore._repr import safe_repr
 from perfcore.errors import MissingExtraError
 from perfcore.parsing.reading import Skipped, faults
 from perfcore.parsing.result import ParseResult, SkipReason, skip
@@ -57,6 +58,10 @@ class Discovery:
         self._gitignore = gitignore
         self._exclude = _spec(exclude) if exclude else None
         self.skipped: list[ParseResult] = []
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<Discovery: below {', '.join(self._roots[:3])}{' ...' if len(self._roots) > 3 else ''}>"
 
     def __iter__(self) -> Iterator[str]:
         for root in self._roots:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
+from perfcore._repr import safe_repr
 from perfcore.parsing.options import ParserOptions
 from perfcore.parsing.pipeline import Listener, ParserStats, Tally
 from perfcore.parsing.resources import Resources
@@ -60,6 +61,10 @@ class OptimizedParser:
         self._lock = Lock()
         self._opened: Resources | None = None
         _parsers.add(self)
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<OptimizedParser: {'at work' if self._opened else 'idle'}>"
 
     def parse_file(self, path: StrPath) -> ParseResult:
         """Return what is in the file at ``path``, a path in any form ``open`` takes; never raises for what it

@@ -10,6 +10,7 @@ from threading import Event, Lock, Thread
 from typing import Any, Self
 
 from perfcore._log import logger
+from perfcore._repr import safe_repr
 from perfcore.scaling import checks, decide
 from perfcore.scaling.decide import Decision, Memory, Policy, Rate
 from perfcore.scaling.errors import CapacityError, ScalingError
@@ -73,6 +74,10 @@ class AutoScaler:
         self._decisions: deque[Decision] = deque(maxlen=256)
         self._lock = Lock()
         self._stop: Callable[[], None] | None = None
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<AutoScaler of {self.scaler!r}{', dry run' if self.dry_run else ''}>"
 
     # --- deciding -------------------------------------------------------------------------------------------
 

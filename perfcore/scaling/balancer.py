@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from hashlib import blake2b
 from threading import Lock
 
+from perfcore._repr import safe_repr
 from perfcore.scaling.backend import ClusterNode
 from perfcore.scaling.errors import CapacityError
 
@@ -36,6 +37,10 @@ class LoadBalancer:
         self._requests: dict[str, int] = {}
         self._lock = Lock()
         self.add_nodes(nodes)
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<LoadBalancer: {len(self._nodes)} nodes>"
 
     def add_nodes(self, nodes: Iterable[ClusterNode]) -> None:
         """Route to these nodes too; one of a name that is known takes its place and its requests."""

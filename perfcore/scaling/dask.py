@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from uuid import uuid4
 
 from perfcore._log import logger
+from perfcore._repr import safe_repr
 from perfcore.scaling import checks, cluster, private
 from perfcore.scaling.backend import Backend, BackendStats, ClusterNode, Priority
 from perfcore.scaling.connection import Connection
@@ -309,6 +310,7 @@ class DaskBackend:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.close(wait=kind is None)
 
+    @safe_repr
     def __repr__(self) -> str:
         state: Literal["closed", "lost", "connected"] = "connected"
         if self._unusable():

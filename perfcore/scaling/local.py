@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
+from perfcore._repr import safe_repr
 from perfcore.scaling import checks
 from perfcore.scaling.backend import BackendStats, ClusterNode, Priority
 from perfcore.scaling.errors import CapacityError, DrainError
@@ -132,5 +133,6 @@ class LocalBackend:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"<LocalBackend: {self.pool!r}>"

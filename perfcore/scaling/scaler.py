@@ -8,6 +8,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Self
 
 from perfcore._log import logger
+from perfcore._repr import safe_repr
 from perfcore.scaling import checks
 from perfcore.scaling.backend import Backend, ClusterNode
 from perfcore.scaling.balancer import LoadBalancer
@@ -71,6 +72,10 @@ class HorizontalScaler:
         self._drain_timeout = checks.positive("drain_timeout", drain_timeout)
         self.balancer = LoadBalancer() if balancer is None else balancer
         self._lock = RLock()
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<HorizontalScaler: from {self.min_nodes} to {self.max_nodes} nodes of {self.backend!r}>"
 
     def nodes(self) -> list[ClusterNode]:
         """Return the nodes with their loads; the balancer then has the same."""

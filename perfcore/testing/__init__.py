@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from perfcore._repr import safe_repr
+
 if TYPE_CHECKING:
     from perfcore.cache import Cache
 
@@ -43,6 +45,7 @@ class FakeClock:
         self._now += seconds
         return self._now
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"FakeClock({self._now:g})"
 

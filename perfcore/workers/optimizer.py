@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, Literal, NamedTuple
 
+from perfcore._repr import safe_repr
 from perfcore.cgroups import ControlGroup
 from perfcore.workers.affinity import choose
 from perfcore.workers.keeper import BUSY, busy_share
@@ -87,6 +88,10 @@ class CPUOptimizer:
         self._own = pool is None
         self.pool = WorkerPool(whole, 2 * whole) if pool is None else pool
         self._measure = measure or (lambda pool: completed_per_second(pool, seconds))
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<CPUOptimizer: {self.cpus} processors, {self.pool!r}>"
 
     def optimize_cpu(self) -> CPUReport:
         """Balance the work, then try another number of workers, then bind them; return what helped."""

@@ -12,6 +12,7 @@ from functools import partial
 from itertools import count
 from typing import Any, Literal, ParamSpec, TypeVar
 
+from perfcore._repr import safe_repr
 from perfcore.units import parse_size
 from perfcore.workers import checks, mapping
 from perfcore.workers.affinity import bind, choose
@@ -288,6 +289,7 @@ class WorkerPool(Executor):
         self._crew.abandon()
         return False
 
+    @safe_repr
     def __repr__(self) -> str:
         stats = self.stats()
         return (

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 
 from perfcore._log import logger
 from perfcore._native.cache import Cache
+from perfcore._repr import safe_repr
 from perfcore.cache.adaptive.curve import MissRatioCurve
 from perfcore.cache.adaptive.observation import Observation
 
@@ -82,6 +83,10 @@ class CacheBudget:
         self._divisions: deque[Division] = deque(maxlen=256)
         held = sum(self.sizes().values())
         self._resize({name: max(self._least, size * total // held) for name, size in self.sizes().items()})
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<CacheBudget: {self._total} for {', '.join(self._caches)}>"
 
     def sizes(self) -> dict[str, int]:
         """Return what each cache has."""

@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 
 from perfcore._log import logger
 from perfcore._native.cache import Cache
+from perfcore._repr import safe_repr
 from perfcore.cache.adaptive.analysis import AccessAnalysis, tiers_of
 from perfcore.cache.adaptive.curve import MissRatioCurve
 from perfcore.cache.adaptive.damper import Damper
@@ -103,6 +104,12 @@ class AdaptiveCacheStrategy:
         self._steps: deque[Step] = deque(maxlen=_KEPT)
         self._pending: Step | None = None
         self._dampers = {"size": Damper(), "policy": Damper()}
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return (
+            f"<AdaptiveCacheStrategy: budget {self._budget}, {len(self._steps)} steps, for {self._cache!r}>"
+        )
 
     # -- looking --
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from perfcore._repr import safe_repr
 from perfcore.cache.codec import arrays, values
 from perfcore.cache.codec.entry import COMPRESSED, Entry, seal, unseal
 from perfcore.errors import CodecError, UnreadableError
@@ -33,6 +34,7 @@ class Codec:
         self.secret = secret
         self._pickle = pickle
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"Codec(pickle={self._pickle}, signed={self.secret is not None})"
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 from weakref import finalize
 
+from perfcore._repr import safe_repr
 from perfcore.cache import clock
 from perfcore.cache.codec import Codec
 from perfcore.cache.compression import Mode
@@ -270,6 +271,7 @@ class DiskCache(Computed):
     def __contains__(self, key: object, /) -> bool:
         return queries.contains(self._store, encode_key(key), self._codec.secret)
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"DiskCache({str(self._store.directory)!r}, maxbytes={self._store.budget.limit})"
 

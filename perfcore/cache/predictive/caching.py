@@ -9,6 +9,7 @@ from weakref import WeakSet
 
 from perfcore._log import logger
 from perfcore._native.predict import Predictor
+from perfcore._repr import safe_repr
 from perfcore.cache.predictive import modelfile
 from perfcore.cache.predictive.context import AccessContext
 from perfcore.cache.predictive.contextual import ContextModel
@@ -165,6 +166,7 @@ class PredictiveCaching(Preloading):
             found["stay"],
         )
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"<PredictiveCaching of {self._cache!r}>"
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, Final, TypeAlias, TypeVar, get_args
 from weakref import WeakSet, finalize
 
+from perfcore._repr import safe_repr
 from perfcore.cache.codec import Codec
 from perfcore.cache.compression import Mode
 from perfcore.cache.keys import Key, encode_key
@@ -118,6 +119,7 @@ class Verbs:
         ]
         return [*self._router.problems, *down]
 
+    @safe_repr
     def __repr__(self) -> str:
         seeds = ", ".join(f"{host}:{port}" if port else host for host, port in self._router.connector.seeds)
         return f"<{type(self).__name__} {self._prefix!r} at {seeds}>"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from typing import Any, Self, TypeVar, cast
 
 from perfcore._native.cache import Cache as NativeCache
+from perfcore._repr import safe_repr
 
 __all__ = ["Cache", "FIFOCache", "LRUCache", "RRCache"]
 
@@ -165,6 +166,7 @@ class Cache(MutableMapping[K, V]):
         for key in entries.coldest(len(entries)):
             self._entries.get(key)
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"{type(self).__name__}(maxsize={self.maxsize!r}, currsize={self.currsize!r})"
 

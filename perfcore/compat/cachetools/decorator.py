@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import update_wrapper
 from typing import Any, NamedTuple
 
+from perfcore._repr import safe_repr
 from perfcore.compat.cachetools.caches import Cache
 from perfcore.keys import hashkey
 
@@ -170,5 +171,6 @@ class Function:
     def __reduce__(self) -> str:
         return str(self.__dict__["__qualname__"])
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"<cached {self.__wrapped__!r}>"

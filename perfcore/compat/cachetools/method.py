@@ -12,6 +12,7 @@ from inspect import Parameter, signature
 from typing import Any
 from weakref import ref
 
+from perfcore._repr import safe_repr
 from perfcore.compat.cachetools.decorator import Wrapper
 from perfcore.keys import methodkey
 
@@ -114,6 +115,7 @@ class Method:
     def __reduce__(self) -> str:
         return str(self.__dict__["__qualname__"])
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"<cachedmethod {self.__wrapped__!r}>"
 
@@ -134,5 +136,6 @@ class BoundMethod:
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self._call((self.__self__, *args), kwargs, self.cache_key(*args, **kwargs))
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"<cachedmethod {self.__wrapped__!r} of {object.__repr__(self.__self__)}>"  # type: ignore[attr-defined]

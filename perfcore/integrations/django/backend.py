@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from perfcore._repr import safe_repr
 from perfcore.cache.computing import Keep
 from perfcore.cache.ladder import ABSENT
 from perfcore.integrations.django.awaited import DEFAULT_TIMEOUT, Awaited
@@ -38,6 +39,10 @@ class PerfcoreCache(Awaited):
     def __init__(self, location: Any, params: Mapping[str, Any]) -> None:
         super().__init__(params)
         self._manager, self._values, self._turns, self._local = opened(location, params.get("OPTIONS", {}))
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<PerfcoreCache: {self._manager!r}>"
 
     # -- one key --
 

@@ -8,6 +8,7 @@ from secrets import token_bytes
 from typing import Any
 
 from perfcore._native.cache import Cache
+from perfcore._repr import safe_repr
 from perfcore.cache.manager import CacheManager
 from perfcore.integrations.starlette.capture import Capture, Send
 from perfcore.integrations.starlette.headers import directives, values, varying
@@ -77,6 +78,10 @@ class ResponseCache:
             "http.cache", "Requests by what became of them", labels=["result"], registry=registry
         )
         self._counts = {name: results.labels(name) for name in ("hit", "stale", "miss", "bypass")}
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<ResponseCache: {self._manager!r}>"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request from what is kept, or have the application do it."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import Any
 
+from perfcore._repr import safe_repr
 from perfcore.integrations.starlette.caching import App, Receive, Scope
 from perfcore.integrations.starlette.capture import Send
 from perfcore.metrics.exposition import CONTENT_TYPE, OPENMETRICS_CONTENT_TYPE, prometheus_text
@@ -32,6 +33,10 @@ class RequestMetrics:
         self._seconds = Histogram(
             "http.server.duration", "Time to the last byte", unit="s", labels=["route"], registry=registry
         )
+
+    @safe_repr
+    def __repr__(self) -> str:
+        return f"<RequestMetrics: {self._requests!r}>"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Have the application answer, and count it."""

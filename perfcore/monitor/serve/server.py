@@ -15,6 +15,7 @@ from typing import NamedTuple, Self
 from weakref import WeakSet
 
 from perfcore._log import logger
+from perfcore._repr import safe_repr
 from perfcore.monitor.serve.access import Access
 from perfcore.monitor.serve.bell import Bell
 from perfcore.monitor.serve.binding import bind, resolve
@@ -111,6 +112,7 @@ class MetricsServer:
         self._watch.start()
         self._thread.start()
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"<MetricsServer: {self.url}{'' if self.running else ', closed'}>"
 
