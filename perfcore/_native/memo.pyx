@@ -119,6 +119,10 @@ cdef class Memo:
             return self
         return PyMethod_New(self, instance) if self.bind is None else self.bind(self, instance)
 
+    def __repr__(self):
+        name = getattr(self.function, "__qualname__", None) or type(self.function).__name__
+        return f"<cached {name}: {len(self.cache)} results>"
+
     def __reduce__(self):
         return self.__qualname__
 

@@ -34,9 +34,10 @@ class ProcFile:
     (What ``/proc/self`` means is decided when it is opened: a child would read of its parent.)
     """
 
+    _file = -1  # also of one whose making has failed
+
     def __init__(self, path: str) -> None:
         self._path = path
-        self._file = -1
         self._process = 0
 
     def read(self) -> bytes | None:

@@ -15,6 +15,7 @@ from threading import Lock, Thread
 from typing import Any, TypeVar
 
 from perfcore._log import logger
+from perfcore._repr import safe_repr
 from perfcore.scaling.errors import NodesLostError
 
 __all__ = ["ClusterTask", "Tasks"]
@@ -29,6 +30,8 @@ _BATCH = 256
 
 class ClusterTask(Future[T]):
     """The future of a call on a cluster; ``call`` is kept where it may have to be made here."""
+
+    __repr__ = safe_repr(Future.__repr__)
 
     def __init__(self, key: str, owner: Tasks, call: tuple[Any, ...] | None) -> None:
         super().__init__()

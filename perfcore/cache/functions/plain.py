@@ -10,6 +10,7 @@ from types import MethodType
 from typing import Any, Final
 
 from perfcore._native.memo import Held
+from perfcore._repr import safe_repr
 from perfcore.cache.functions.shelf import MISSING
 
 __all__ = ["Bound", "PlainMemo"]
@@ -141,6 +142,7 @@ class Bound:
     def __hash__(self) -> int:
         return hash((id(self.__func__), id(self.__self__)))
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"<bound cached method {self.__func__.__qualname__} of {object.__repr__(self.__self__)}>"
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from perfcore._native.memo import key_of
+from perfcore._repr import safe_repr
 
 __all__ = ["Name", "Store", "named_key", "stored_key"]
 
@@ -18,6 +19,7 @@ class Name:
     def __init__(self, name: str) -> None:
         self.name = name
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"<results of {self.name}>"
 

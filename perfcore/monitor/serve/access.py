@@ -7,6 +7,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from ipaddress import ip_address
 
+from perfcore._repr import safe_repr
 from perfcore.monitor.serve.request import Refused, Request
 
 __all__ = ["Access", "is_loopback"]
@@ -45,6 +46,7 @@ class Access:
         self._local = local
         self._hosts = {host.lower().rstrip(".") for host in hosts}
 
+    @safe_repr
     def __repr__(self) -> str:
         return f"<Access: {'anyone on this machine' if self._token is None else 'with a token'}>"
 
