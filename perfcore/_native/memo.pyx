@@ -97,8 +97,7 @@ cdef class Memo:
         self.function, self.cache, self.key, self.typed, self.skip = function, cache, key, typed, skip
         self.miss = optional_callable("miss", miss)
         self.key = optional_callable("key", key)
-        self.review = optional_callable("review", review)
-        self.finish = optional_callable("finish", finish)
+        self.review, self.finish = optional_callable("review", review), optional_callable("finish", finish)
         self.unhashable = optional_callable("unhashable", unhashable)
         self.bind = optional_callable("bind", bind)
         self.margin = 0 if margin == 0 else duration_ns("margin", margin)
@@ -120,8 +119,7 @@ cdef class Memo:
         return PyMethod_New(self, instance) if self.bind is None else self.bind(self, instance)
 
     def __repr__(self):
-        name = getattr(self.function, "__qualname__", None) or type(self.function).__name__
-        return f"<cached {name}: {len(self.cache)} results>"
+        return f"<cached {getattr(self.function, '__qualname__', 'function')}: {len(self.cache)} results>"
 
     def __reduce__(self):
         return self.__qualname__
