@@ -175,10 +175,11 @@ build/free-threaded/.built: $(NATIVE_SOURCES) $(wildcard perfcore/*.py perfcore/
 	build/free-threaded/bin/python setup.py -q build --build-base build/free-threaded-work --build-lib build/free-threaded
 	@touch $@
 
-# Of the other caches what has a wheel for it; who has none is named in the report.
+# Of the other caches what has a wheel for it; who has none is named in the report. theine asks for zstandard, which has
+# none either, and which its caches do without.
 build/free-threaded/.rivals: build/free-threaded/.built
-	@for rival in cachebox cachetools lru-dict moka-py theine; do \
-	    build/free-threaded/bin/python -m pip install -q --only-binary :all: "$$rival" 2>/dev/null || \
+	@for rival in cachebox cachetools lru-dict moka-py 'theine theine-core typing_extensions'; do \
+	    build/free-threaded/bin/python -m pip install -q --no-deps --only-binary :all: $$rival 2>/dev/null || \
 	        echo "$$rival has no wheel for a CPython without the GIL"; \
 	done
 	@touch $@

@@ -3,6 +3,7 @@
     python -m benchmarks.report measure [SUITE ...] [--quick]   into build/report/results.json
     python -m benchmarks.report render [--from results.json]    build/report/index.html and PNG charts
     python -m benchmarks.report all [--quick]                   both
+    python -m benchmarks.report documents                       README.md and docs/benchmarks.md, as stored
 
 Each suite has a process of its own, and what it measured replaces what an earlier run has left of it.
 `make report` measures all suites and renders; `make report QUICK=1` does in less than two minutes.
@@ -20,7 +21,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.guard import ready
-from benchmarks.report import results
+from benchmarks.report import documents, results
 from benchmarks.report.machine import machine, versions
 from benchmarks.report.rendering import render
 from benchmarks.report.results import Results, Suite
@@ -101,9 +102,12 @@ def main() -> None:
     rendering = commands.add_parser("render")
     rendering.add_argument("--from", dest="path", type=Path, default=INTO / "results.json")
     rendering.add_argument("--into", type=Path, default=INTO)
+    commands.add_parser("documents")
     options = parser.parse_args()
     if options.command == "render":
         print(render(results.read(options.path), options.into))
+    elif options.command == "documents":
+        documents.write()
     else:
         ready()
         if options.command == "one":

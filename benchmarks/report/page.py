@@ -18,14 +18,12 @@ TEMPLATE = Path(__file__).with_name("page.html")
 #: what holds for every figure, whatever is measured
 CAVEATS = (
     "These are small loops on one machine. They show what an operation costs at least; they are no "
-    "substitute for "
-    "measuring your own program.",
-    "Compare figures of one table only: within it all took turns in the same process, or in processes that "
-    "took "
-    "turns. Between two runs on a shared machine single figures move by a few per cent, sometimes more.",
-    "Libraries do different things for their time: some count hits, lock, keep weights or lifetimes, others "
-    "do not. "
-    "Each is used as its documentation shows first.",
+    "substitute for measuring your own program.",
+    "Compare figures of one table only: within it all took turns in the same process, or in processes "
+    "that took turns. Between two runs on a shared machine single figures move by a few per cent, "
+    "sometimes more.",
+    "Libraries do different things for their time: some count hits, lock, keep weights or lifetimes, "
+    "others do not. Each is used as its documentation shows first.",
     "The fastest round counts wherever rounds are taken, because other work on the machine only ever adds "
     "to a time.",
 )
@@ -64,8 +62,9 @@ def _pairs(pairs: Mapping[str, str]) -> str:
 
 def _all_losses(results: Results) -> Iterator[str]:
     for title, table in results.tables():
-        for loss in losses(table):
-            yield f"<li><b>{escape(title)}.</b> {escape(str(loss))}</li>"
+        if behind := losses(table):
+            items = "".join(f"<li>{escape(str(loss))}</li>" for loss in behind)
+            yield f"<h3>{escape(title)}: {escape(table.title)}</h3><ul class='losses'>{items}</ul>"
 
 
 def _suite(name: str, suite: Suite, pictures: Mapping[str, bytes]) -> str:

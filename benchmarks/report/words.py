@@ -26,6 +26,8 @@ class Loss(NamedTuple):
         unit, amount = self.table.unit, f"{self.by:.0f} %"
         if unit == "%":
             amount = f"{self.by:.1f} points"
+        elif (factor := _factor(cells[self.champion], cells[self.rival])) > 2:
+            amount = f"a factor of {factor:.1f}"
         elif self.by < 0.5:
             amount = "less than 1 %"
         text = (
@@ -66,15 +68,24 @@ def losses(table: Table) -> list[Loss]:
     """Return each row and champion that is behind the best rival of that row."""
     found = []
     for row, cells in table.cells.items():
-        rivals = table.rivals(cells)
-        if rivals:
-            best = (min if table.better == "less" else max)(rivals, key=rivals.__getitem__)
+        if best := best_rival(table, row):
             found += [
-                Loss(table, row, champion, best, _by(table, cells[champion], rivals[best]))
+                Loss(table, row, champion, best, _by(table, cells[champion], cells[best]))
                 for champion in table.champions
-                if champion in cells and table.ahead(rivals[best], cells[champion])
+                if champion in cells and table.ahead(cells[best], cells[champion])
             ]
     return found
+
+
+def best_rival(table: Table, row: str) -> str | None:
+    """Return who of the others is best in this row."""
+    rivals = table.rivals(table.cells[row])
+    return (min if table.better == "less" else max)(rivals, key=rivals.__getitem__, default=None)
+
+
+def _factor(one: float, other: float) -> float:
+    low, high = sorted((one, other))
+    return high / low if low else 1.0
 
 
 def _by(table: Table, mine: float, theirs: float) -> float:
@@ -107,6 +118,5 @@ def summary(results: Results) -> str:
         return f"perfcore is ahead of every rival in all {held} comparisons of this run."
     return (
         f"In {len(behind)} of {held} comparisons a rival is better than the part of perfcore that is held "
-        "against it "
-        f"({', '.join(rivals)}). They are listed with their tables, and all together below."
+        f"against it ({', '.join(rivals)}). Each of them is listed."
     )

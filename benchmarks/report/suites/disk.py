@@ -39,13 +39,11 @@ def measure(plan: Plan) -> Suite:
     return Suite(
         title="Caches on disk",
         method="JSON-like documents; set writes them all and counts until everything is committed, get "
-        "reads in random "
-        "order, from files that the kernel has in memory. perfcore writes behind, perfcore-commit has "
-        "committed when set "
-        "returns, perfcore-sync has called fsync. bare is MessagePack, zstd and LMDB in a loop, without "
-        "keys, checksums, "
-        "time or budget; objects makes the objects by marshal and looks nothing up: no store can be faster. "
-        "joblib's set is a first call, its get a later one.",
+        "reads in random order, from files that the kernel has in memory. perfcore writes behind, "
+        "perfcore-commit has committed when set returns, perfcore-sync has called fsync. bare is "
+        "MessagePack, zstd and LMDB in a loop, without keys, checksums, time or budget; objects makes the "
+        "objects by marshal and looks nothing up: no store can be faster. joblib's set is a first call, "
+        "its get a later one.",
         command="python -m benchmarks.rivals.disk",
         tables=[
             Table(

@@ -19,10 +19,8 @@ def measure(plan: Plan) -> Suite:
     return Suite(
         title="Hot files",
         method=f"{io.FILES:,} files of {io.SIZE // 1024} KB, all read again and again; the kernel has them "
-        "in memory. "
-        "StreamCache looks at the path before each read, unless told to look less often. All take turns, "
-        "the fastest "
-        "round counts.",
+        "in memory. StreamCache looks at the path before each read, unless told to look less often. All "
+        "take turns, the fastest round counts.",
         command="python -m benchmarks.rivals.io",
         tables=[
             Table(

@@ -10,16 +10,15 @@ from benchmarks.rivals.memory.contenders import contenders
 
 
 def measure(plan: Plan) -> Suite:
-    size, count = plan.pick(10_000, 100_000), plan.pick(30_000, 200_000)
+    size, count = plan.pick(10_000, 100_000), plan.pick(100_000, 200_000)
     by_name = latency.measure([*(c for c in contenders() if c.name != "dict"), None], size, count)
     cells = {what: {name: row[what] for name, row in by_name.items()} for what in latency.SHARES}
     return Suite(
         title="Tails of a request",
         method=f"{count:,} requests to a warm cache of {size:,} entries, one thread: read, and store on a "
-        "miss; nine in "
-        f"ten hit. Each is timed by itself, played {latency.ROUNDS} times on a cache of its own, and the "
-        "shortest time "
-        "of each request counts, because what the machine does in between is hardly twice at the same place.",
+        f"miss; nine in ten hit. Each is timed by itself, played {latency.ROUNDS} times on a cache of its "
+        "own, and the shortest time of each request counts, because what the machine does in between is "
+        "hardly twice at the same place.",
         command="python -m benchmarks.rivals.memory latency",
         tables=[
             Table(

@@ -22,11 +22,9 @@ def measure(plan: Plan) -> Suite:
     return Suite(
         title="Metrics",
         method="A counter and a histogram of each library, without labels, bound once. opentelemetry's "
-        "histograms are the "
-        "explicit default and the exponential one; its readings are collected by an in-memory reader. "
-        "ddsketch has one "
-        "percent of relative accuracy, and no lock: threads must not share it. Rounds take turns, the "
-        "fastest counts.",
+        "histograms are the explicit default and the exponential one; its readings are collected by an "
+        "in-memory reader. ddsketch has one percent of relative accuracy, and no lock: threads must not "
+        "share it. Rounds take turns, the fastest counts.",
         command="python -m benchmarks.rivals.metrics",
         tables=[
             table("metrics", "Recording one value", "ns", recorded),

@@ -23,18 +23,16 @@ def measure(plan: Plan) -> Suite:
     gc.disable()
     cells: dict[str, dict[str, float]] = {}
     for size in [10_000] if plan.quick else [1_000, 100_000]:
-        count = plan.pick(40_000, 200_000)
-        for what, row in operations.rows(size, plan.pick(2, 5), found, count):
+        count = plan.pick(100_000, 200_000)
+        for what, row in operations.rows(size, plan.pick(3, 5), found, count):
             if what in TITLES:
                 cells[f"{TITLES[what]}, {size:,} entries"] = row
     return Suite(
         title="One operation of a memory cache",
         method="Keys are str objects equal to the stored ones, but not the same. All caches take turns in "
-        "each "
-        "round, and the fastest round of each counts; the loop around the call is in everybody's time. "
-        "Whoever has "
-        "the statement cache[key] = value is written to by it, the others by their method set. "
-        "A request is drawn by a Zipf law under which LRU hits nine times in ten.",
+        "each round, and the fastest round of each counts; the loop around the call is in everybody's "
+        "time. Whoever has the statement cache[key] = value is written to by it, the others by their "
+        "method set. A request is drawn by a Zipf law under which LRU hits nine times in ten.",
         command="python -m benchmarks.rivals.memory operations",
         tables=[
             Table(

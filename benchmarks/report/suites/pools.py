@@ -29,11 +29,9 @@ def measure(plan: Plan) -> Suite:
     pairs = {"deque.pop and append": found["deque"], "perfcore ObjectPool": found["pool"]}
     return Suite(
         title="Pools",
-        method="A buffer is taken, filled once and given back, one at a time or 32 alive at once; bytearray "
-        "is what one has "
-        "without a pool. An object is taken and given back, beside a deque that does nothing else. All take "
-        "turns, the "
-        "fastest round counts.",
+        method="A buffer is taken, filled once and given back, one at a time or 32 alive at once; "
+        "bytearray is what one has without a pool. An object is taken and given back, beside a deque that "
+        "does nothing else. All take turns, the fastest round counts.",
         command="python -m benchmarks.rivals.pools",
         tables=[
             Table(

@@ -18,10 +18,8 @@ def measure(plan: Plan) -> Suite:
     return Suite(
         title="Hit ratio on real and hard traces",
         method="Seven request traces that come with the tests, at capacities of published tables. Each "
-        "cache is "
-        "really driven: a request reads, and stores on a miss. Caches that choose by chance (adaptive, "
-        "random) "
-        f"are the mean of {ratios.SEEDS}.",
+        "cache is really driven: a request reads, and stores on a miss. Caches that choose by chance "
+        f"(adaptive, random) are the mean of {ratios.SEEDS}.",
         command="python -m benchmarks.rivals.memory ratios",
         tables=[
             Table(
@@ -34,8 +32,8 @@ def measure(plan: Plan) -> Suite:
                 floors=[ratios.BEST],
                 absent=absent(),
                 notes=[
-                    "best of ten is no library: on each row it is the best of ten published policies, with "
-                    "hindsight.",
+                    "best of ten is no library: on each row it is the best of ten published policies, "
+                    "with hindsight.",
                     "LRU caches are alike to the digit; moka-py, theine and the lfu rows show what their "
                     "policies add.",
                 ],

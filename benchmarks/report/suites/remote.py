@@ -20,10 +20,9 @@ def measure(plan: Plan) -> Suite:
     return Suite(
         title="Caches on a server",
         method="Documents of some 300 bytes on a Redis server on the same machine. raw is valkey-py and "
-        "MessagePack: no "
-        "checksum, no key check, no expiry, no deadline, no counting; raw, same entries is valkey-py and "
-        "perfcore's "
-        f"codec. All take turns; a figure is the median of the rounds' means.{absent}",
+        "MessagePack: no checksum, no key check, no expiry, no deadline, no counting; raw, same entries "
+        "is valkey-py and perfcore's codec. All take turns; a figure is the median of the rounds' "
+        f"means.{absent}",
         command="python -m benchmarks.rivals.remote",
         tables=tables,
     )

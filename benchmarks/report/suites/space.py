@@ -17,9 +17,8 @@ def measure(plan: Plan) -> Suite:
     return Suite(
         title="Memory of an entry",
         method=f"Each cache is filled with {entries:,} entries in a process of its own, from keys that "
-        "exist already; "
-        "what the process grew by, as the kernel counts it, is the cache's. Key and value objects are not "
-        "in it.",
+        "exist already; what the process grew by, as the kernel counts it, is the cache's. Key and value "
+        "objects are not in it.",
         command="python -m benchmarks.rivals.memory space",
         tables=[
             Table(

@@ -8,34 +8,36 @@ from benchmarks.rivals.memory import threads
 from benchmarks.rivals.memory.serving import WITHOUT_LOCK
 
 SIZE = 10_000
+NO_WHEEL = "no wheel of it installs on a CPython without the GIL (make free-threaded-rivals tries)"
+NO_PYTHON = " There was no CPython without the GIL here; make free-threaded-rivals builds one."
 
 
 def measure(plan: Plan) -> Suite:
+    found = threads.interpreters()
     return Suite(
         title="One and several threads",
         method=f"All threads share one warm cache of {SIZE:,} entries; each asks for keys of its own copy. "
-        "hits: only "
-        "what is there; mix: read, and store on a miss, nine in ten hit. Each contender runs in a process "
-        "of its "
-        f"own; rounds take turns, the fastest counts. {' and '.join(WITHOUT_LOCK)} are not safe where "
-        "threads "
-        "share them and are used under a lock, as their documentation asks.",
+        "hits: only what is there; mix: read, and store on a miss, nine in ten hit. Each contender runs in "
+        "a process of its own; rounds take turns, the fastest counts. "
+        f"{' and '.join(WITHOUT_LOCK)} are not safe where threads share them and are used under a lock, as "
+        "their documentation asks."
+        f"{'' if threads.WITHOUT in found else NO_PYTHON}",
         command="python -m benchmarks.rivals.memory threads",
-        tables=[table(title, python, plan) for title, python in threads.interpreters().items()],
+        tables=[table(title, python, plan) for title, python in found.items()],
     )
 
 
-def table(title: str, python: tuple[str, dict[str, str]], plan: Plan) -> Table:
+def table(title: str, python: threads.Python, plan: Plan) -> Table:
     kinds, counts = (("mix",), (1, 2)) if plan.quick else (threads.KINDS, threads.COUNTS)
     cells: dict[str, dict[str, float]] = {}
     absent, back = dict[str, str](), list[str]()
-    measured = threads.measure(
-        python, threads.NAMES, SIZE, plan.pick(50_000, 200_000), plan.pick(1, 3), kinds, counts
-    )
+    measured = threads.measure(python, threads.NAMES, SIZE, plan.pick(100_000, 150_000), 2, kinds, counts)
     version = ""
     for kind, count, name, rate in measured:
         if rate.failed:
-            absent[name] = rate.failed
+            absent[name] = (
+                NO_WHEEL if title == threads.WITHOUT and "not installed" in rate.failed else rate.failed
+            )
             continue
         version = rate.version
         cells.setdefault(f"{kind}, {count} thread{'s' * (count > 1)}", {})[name] = rate.rate

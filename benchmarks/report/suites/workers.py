@@ -18,8 +18,7 @@ def measure(plan: Plan) -> Suite:
     return Suite(
         title="Worker pools",
         method=f"{workers.TASKS:,} tasks that do nothing, beside concurrent.futures with eight threads. "
-        "Pools take turns; "
-        "a figure is the median of the rounds.",
+        "Pools take turns; a figure is the median of the rounds.",
         command="python -m benchmarks.rivals.workers burst map",
         tables=[
             Table(

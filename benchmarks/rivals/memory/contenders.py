@@ -69,6 +69,16 @@ def named_module(name: str) -> ModuleType | None:
         return None
 
 
+def one(name: str) -> Contender | None:
+    """Return the contender of this name, or of the package of this name, and import no other."""
+    if found := next((c for c in OURS if c.name == name), None):
+        return found
+    for package, module, contender in RIVALS:
+        if package == name and (there := named_module(module)):
+            return contender(there)
+    return None
+
+
 def contenders(only: Sequence[str] = ()) -> list[Contender]:
     """Return all that are installed, or those whose names begin with one of ``only``."""
     found = list(OURS)

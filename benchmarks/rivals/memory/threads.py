@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.rivals.memory.contenders import RIVALS, contenders
+from benchmarks.rivals.memory.contenders import RIVALS, one
 from benchmarks.rivals.memory.report import Bar, print_table
 from benchmarks.rivals.memory.serving import FUNCTOOLS, WITHOUT_LOCK, Server
 from benchmarks.rivals.memory.workload import Zipf, names
@@ -57,27 +57,26 @@ def serve(name: str, size: int, kind: str, folder: Path, count: int) -> float:
     server = _server(name, size)
     server.loop([keys[i] for i in warm])()
     loops = [server.loop(_own(keys, ids, number)) for number in range(count)]
-    ready, ends = threading.Barrier(count + 1), [0.0] * count
+    ready, starts, ends = threading.Barrier(count), [0.0] * count, [0.0] * count
 
     def work(number: int) -> None:
         ready.wait()
+        starts[number] = time.perf_counter()
         loops[number]()
         ends[number] = time.perf_counter()
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
     for thread in threads:
         thread.start()
-    ready.wait()
-    start = time.perf_counter()
     for thread in threads:
         thread.join()
-    return count * len(ids) / (max(ends) - start) / 1e6
+    return count * len(ids) / (max(ends) - min(starts)) / 1e6
 
 
 def _server(name: str, size: int) -> Server:
     if name == FUNCTOOLS:
         return Server(None, size)
-    contender = next((c for c in contenders() if name in (c.package, c.name)), None)
+    contender = one(name)
     if contender is None:
         raise SystemExit(f"{name} is not installed")
     return Server(contender, size, threading.Lock() if name in WITHOUT_LOCK else None)
@@ -99,12 +98,19 @@ def child(name: str, size: str, kind: str, folder: str, count: str) -> None:
 # --- the table ----------------------------------------------------------------------------------------------
 
 
-def interpreters() -> dict[str, tuple[str, dict[str, str]]]:
-    """Return by name what starts a Python with perfcore in it, and its environment."""
-    found = {WITH: (sys.executable, dict[str, str]())}
+class Python(NamedTuple):
+    """What starts a Python with perfcore in it; where, because ``-m`` looks there first; and where else."""
+
+    executable: str
+    folder: Path
+    path: str = ""
+
+
+def interpreters() -> dict[str, Python]:
+    """Return the Pythons that there are, by name."""
+    found = {WITH: Python(sys.executable, ROOT)}
     if (FREE / "bin" / "python").exists():
-        path = os.pathsep.join(map(str, (FREE, ROOT)))
-        found[WITHOUT] = str(FREE / "bin" / "python"), {"PYTHONPATH": path}
+        found[WITHOUT] = Python(str(FREE / "bin" / "python"), FREE, str(ROOT))
     return found
 
 
@@ -121,7 +127,7 @@ def prepare(folder: Path, size: int, count: int) -> None:
 
 
 def measure(
-    python: tuple[str, dict[str, str]],
+    python: Python,
     wanted: Sequence[str],
     size: int,
     count: int,
@@ -142,15 +148,12 @@ def measure(
                 yield from ((kind, threads, name, rate) for name, rate in best.items())
 
 
-def _in_a_process(
-    python: tuple[str, dict[str, str]], name: str, size: int, kind: str, folder: str, threads: int
-) -> Rate:
-    executable, environment = python
-    command = [executable, "-W", "ignore", "-m", __spec__.name]
+def _in_a_process(python: Python, name: str, size: int, kind: str, folder: str, threads: int) -> Rate:
+    command = [python.executable, "-W", "ignore", "-m", "benchmarks.rivals.memory.threads"]
     done = subprocess.run(
         [*command, name, str(size), kind, folder, str(threads)],
-        env=os.environ | environment,
-        cwd=ROOT,
+        env=os.environ | ({"PYTHONPATH": python.path} if python.path else {}),
+        cwd=python.folder,
         capture_output=True,
         text=True,
         check=False,
