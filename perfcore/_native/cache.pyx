@@ -10,7 +10,7 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from perfcore._native.arguments cimport bound, bytes_of, duration_ns, optional_callable, share_of
 from perfcore._native.batches cimport get_many, set_many
-from perfcore._native.c.base cimport PC_NIL
+from perfcore._native.c.base cimport PC_NIL, PC_OK, pc_status
 from perfcore._native.c.cache cimport *
 from perfcore._native.c.clock cimport PC_SECOND
 from perfcore._native.c.policy cimport *
@@ -208,16 +208,19 @@ cdef class Cache(CacheEngine):
         cdef uint64_t ttl_ns = self.ttl_of(ttl), tti_ns = self.tti_of(tti), now = self.now()
         cdef uint32_t hash = self.hash_of(key)
         cdef uint32_t slot
+        cdef pc_status status = PC_OK
         self.lock()
         try:
             slot = self.find_live(key, hash, now)
             if slot != PC_NIL:
-                check(pc_cache_reserve(&self.core, now, ttl_ns != 0, tti_ns != 0))
-                self.set_life(slot, now, ttl_ns, tti_ns)
-                pc_cache_hit(&self.core, slot)
+                status = pc_cache_reserve(&self.core, now, ttl_ns != 0, tti_ns != 0)
+                if status == PC_OK:
+                    self.set_life(slot, now, ttl_ns, tti_ns)
+                    pc_cache_hit(&self.core, slot)
         finally:
             self.unlock()
         self.settle()
+        check(status)
         return slot != PC_NIL
 
     def update(self, other=(), /, **kwargs):

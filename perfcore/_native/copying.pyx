@@ -3,7 +3,7 @@
 from cpython.ref cimport PyObject
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
-from perfcore._native.c.base cimport PC_NIL
+from perfcore._native.c.base cimport PC_NIL, PC_OK, pc_status
 from perfcore._native.c.cache cimport *
 from perfcore._native.c.policy cimport *
 from perfcore._native.c.slots cimport *
@@ -79,16 +79,19 @@ cdef int restore(CacheEngine cache, tuple saved, uint64_t now) except -1:
     cdef uint32_t hash = cache.hash_of(key)
     cdef Label label = cache.label_of(names)
     cdef uint32_t slot
+    cdef pc_status status = PC_OK
     if label is not None:
         label.value, value = value, label
     cache.lock()
     try:
         if cache.find_live(key, hash, 0) == PC_NIL:  # else two keys have become equal
-            check(pc_cache_reserve(&cache.core, now, deadline != PC_NEVER, grant != 0))
-            slot = pc_cache_restore(&cache.core, hash, weight, queue, frequency)
-            cache.fill(slot, key, value)
-            pc_cache_set_life(&cache.core, slot, deadline, grant, end)
+            status = pc_cache_reserve(&cache.core, now, deadline != PC_NEVER, grant != 0)
+            if status == PC_OK:
+                slot = pc_cache_restore(&cache.core, hash, weight, queue, frequency)
+                cache.fill(slot, key, value)
+                pc_cache_set_life(&cache.core, slot, deadline, grant, end)
     finally:
         cache.unlock()
     cache.settle()
+    check(status)
     return 0

@@ -5,7 +5,7 @@ thread has a magazine, found through a thread-local table, owned by the thread's
 at the thread's end, or in a forked child that the thread did not follow into.
 
 Between acquiring and releasing the lock no Python code runs and the thread never detaches. CPython forks while no other
-attached thread is running, so in a child the lock is always free.
+attached thread is running, so in a child the lock is always free; forks of C code take it first (``lock.pxd``).
 """
 
 cimport cython
@@ -16,7 +16,7 @@ from libc.string cimport memset
 from perfcore._native.c.base cimport PC_OK
 from perfcore._native.c.buffers cimport *
 from perfcore._native.c.clock cimport pc_clock_ns
-from perfcore._native.lock cimport pc_lock_acquire, pc_lock_release
+from perfcore._native.lock cimport pc_lock_acquire, pc_lock_enrol, pc_lock_release, pc_lock_retire, pc_locks_survive_forks
 
 __all__ = ["Depot", "Keeper"]
 
@@ -63,8 +63,10 @@ cdef class Depot:
 
     def __cinit__(self):
         self.id, self.per_thread = pc_next_id(), PC_PER_THREAD
+        pc_lock_enrol(&self.mutex)
 
     def __dealloc__(self):
+        pc_lock_retire(&self.mutex)
         pc_depot_destroy(&self.core)
 
     cdef pc_magazine *known_magazine(self) noexcept:
@@ -323,3 +325,7 @@ cdef void add_tally(pc_tally *sums, pc_tally *more) noexcept:
     sums.returned_bytes += more.returned_bytes
     sums.unasked_bytes += more.unasked_bytes
     sums.cleared_bytes += more.cleared_bytes
+
+
+if pc_locks_survive_forks() != 0:
+    raise MemoryError

@@ -319,6 +319,7 @@ cdef class CacheEngine:
         cdef uint32_t slot
         cdef object held_key = None, held = value
         cdef PyObject *old = NULL
+        cdef pc_status status = PC_OK
         cdef bint stored = True, left = False
         if label is not None:
             label.value, held = value, label
@@ -329,7 +330,8 @@ cdef class CacheEngine:
                 pc_cache_expire(&self.core, now, PC_CACHE_EXPIRY_BUDGET)
             stored = slot == PC_NIL or replace
             if stored:
-                check(pc_cache_reserve(&self.core, now, ttl_ns != 0, tti_ns != 0))
+                status = pc_cache_reserve(&self.core, now, ttl_ns != 0, tti_ns != 0)
+            if stored and status == PC_OK:
                 if slot == PC_NIL:
                     slot = pc_cache_insert(&self.core, hash, heaviness)
                     self.fill(slot, key, held)

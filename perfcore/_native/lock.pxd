@@ -73,9 +73,14 @@ cdef extern from * nogil:
         pc_lock_release(&pc_locks_mutex);
     }
 
+    /* Of one that was never enrolled, because making its object failed, nothing is known: that is fine. */
     static inline void pc_lock_retire(pc_lock *lock)
     {
         pc_lock_acquire(&pc_locks_mutex);
+        if (lock->prev == NULL && pc_locks != lock) {
+            pc_lock_release(&pc_locks_mutex);
+            return;
+        }
         if (lock->next != NULL)
             lock->next->prev = lock->prev;
         if (lock->prev != NULL)

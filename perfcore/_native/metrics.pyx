@@ -17,6 +17,7 @@ from libc.stdint cimport uintptr_t
 
 from perfcore._native.c.cells cimport *
 from perfcore._native.c.clock cimport pc_clock_ns
+from perfcore._native.lock cimport pc_lock_enrol, pc_lock_retire, pc_locks_survive_forks
 from perfcore._native.shard cimport PC_SHARDS_AT_MOST, pc_shard
 
 __all__ = ["Counter", "Gauge", "Instrument", "Words", "bind", "install", "replace_mapping", "shards_here", "wrap"]
@@ -72,6 +73,7 @@ cdef class Words:
     def __cinit__(self, Py_ssize_t count, home=None, Py_ssize_t offset=0):
         cdef uintptr_t start
         cdef unsigned char[::1] writable
+        pc_lock_enrol(&self.mutex)
         if count < 1:
             raise ValueError(f"count must be positive, got {count}")
         self.count = count
@@ -89,6 +91,7 @@ cdef class Words:
         self.at = <pc_atomic_u64 *>start
 
     def __dealloc__(self):
+        pc_lock_retire(&self.mutex)
         PyMem_RawFree(self.block)
         PyMem_RawFree(self.merged)
 
@@ -250,3 +253,7 @@ cdef class Gauge(Instrument):
         if self.at == NULL:
             self.refuse()
         return pc_cell_sum(self.at, 1, PC_CELL_STRIDE)
+
+
+if pc_locks_survive_forks() != 0:
+    raise MemoryError

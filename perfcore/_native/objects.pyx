@@ -17,7 +17,7 @@ from perfcore._native.c.clock cimport PC_SECOND, pc_clock_ns
 from perfcore._native.compare cimport pc_owned
 from perfcore._native.errors cimport report
 from perfcore._native.gc cimport PyTypeObject, inquiry, traverseproc, visitproc
-from perfcore._native.lock cimport pc_lock_acquire, pc_lock_release
+from perfcore._native.lock cimport pc_lock_acquire, pc_lock_enrol, pc_lock_release, pc_lock_retire, pc_locks_survive_forks
 from perfcore._native.shelf cimport *
 from perfcore._native.sites cimport call_site, count_leak, pc_number_drawn
 from perfcore._native.spares cimport pc_spares_clear, pc_spares_keep, pc_spares_kept, pc_spares_take
@@ -69,6 +69,7 @@ cdef class ObjectPool:
 
     def __cinit__(self, factory, reset=None, min=0, max=20, *, validate=None, destroy=None, max_age=None,
                   overflow=False, leak_sampling=128):
+        pc_lock_enrol(&self.mutex)
         if not callable(factory):
             raise TypeError(f"factory must be callable, not {type(factory).__name__}")
         self.most = count_of("max", max, 1)
@@ -109,6 +110,7 @@ cdef class ObjectPool:
         return len(leases)
 
     def __dealloc__(self):
+        pc_lock_retire(&self.mutex)
         pc_shelf_free(&self.idle)
         pc_spares_clear(&self.spares)
 
@@ -679,3 +681,7 @@ generated_traverse = pool_type.tp_traverse
 generated_clear = pool_type.tp_clear
 pool_type.tp_traverse = traverse
 pool_type.tp_clear = clear
+
+
+if pc_locks_survive_forks() != 0:
+    raise MemoryError

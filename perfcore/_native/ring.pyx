@@ -12,7 +12,7 @@ from perfcore._native.c.alloc cimport pc_alloc
 from perfcore._native.c.cells cimport pc_bits_of, pc_cell_total
 from perfcore._native.c.clock cimport pc_clock_ns
 from perfcore._native.c.ring cimport *
-from perfcore._native.lock cimport pc_lock_acquire, pc_lock_release
+from perfcore._native.lock cimport pc_lock_acquire, pc_lock_enrol, pc_lock_release, pc_lock_retire, pc_locks_survive_forks
 
 __all__ = ["SampleRing", "record_type"]
 
@@ -73,6 +73,7 @@ cdef class SampleRing:
 
     def __cinit__(self, capacity=65_536, /):
         cdef pc_alloc alloc
+        pc_lock_enrol(&self.mutex)
         alloc.zalloc, alloc.release, alloc.ctx = zalloc, release_block, NULL
         if isinstance(capacity, bool) or not isinstance(capacity, int):
             raise TypeError(f"capacity must be an int, not {type(capacity).__name__}")
@@ -84,6 +85,7 @@ cdef class SampleRing:
         living.add(self)
 
     def __dealloc__(self):
+        pc_lock_retire(&self.mutex)
         pc_ring_destroy(self.core)
 
     def put(self, int64_t series, double value, /):
@@ -215,7 +217,6 @@ cdef class SampleRing:
         pc_ring_reset(self.core)
         self.away = 0
         memset(&self.reader, 0, sizeof(self.reader))
-        memset(&self.mutex, 0, sizeof(self.mutex))
 
 
 cdef uint64_t write(
@@ -238,3 +239,6 @@ def forget():
 
 
 os.register_at_fork(after_in_child=forget)
+
+if pc_locks_survive_forks() != 0:
+    raise MemoryError

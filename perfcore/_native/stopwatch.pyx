@@ -1,8 +1,10 @@
 """Timing the next calls of a Python function that make objects of one type, and no others.
 
-A function's ``vectorcall`` is a field that may be set (``PyFunction_SetVectorcall``, 3.12, sees to the interpreter's
-own shortcuts). A stopwatch puts itself there, takes the time of as many calls as it was asked for, and takes itself
-away: what is not watched costs nothing, and what was watched costs nothing more.
+A function's ``vectorcall`` is a field that may be set (``PyFunction_SetVectorcall``, 3.12). A stopwatch puts itself there,
+takes the time of as many calls as it was asked for, and takes itself away: what is not watched costs nothing, and what
+was watched costs nothing more. Where a class is called again and again the interpreter (3.12) enters its ``__init__`` by
+a shortcut that does not look at the field; each such place forgets that, for about fifty calls, when the type is said
+to be modified, as is done when watching begins.
 
 Only where there is a GIL: another thread may be calling the function.
 """
@@ -106,6 +108,7 @@ cdef extern from *:
         watch->wanted = wanted < PC_TIMES ? wanted : PC_TIMES;
         watch->count = 0;
         pc_function_set(function, pc_timed_call);
+        PyType_Modified((PyTypeObject *)kind);
         return watch->ticket;
     }
 
