@@ -129,10 +129,16 @@ pc_block *pc_depot_take(pc_depot *d, unsigned class)
     return class == PC_OVERSIZE ? NULL : pop(d, class);
 }
 
+/* Bytes that may still be idle. */
+static uint64_t room_of(const pc_depot *d)
+{
+    return d->max_bytes - d->idle_bytes - d->granted;
+}
+
 pc_block *pc_depot_give(pc_depot *d, pc_block *b)
 {
     bool room = b->class != PC_OVERSIZE && !d->closed && d->racks[b->class].count < d->per_class &&
-                b->size <= d->max_bytes - d->idle_bytes;
+                b->size <= room_of(d);
     if (!room) {
         add(&d->tally.discarded, b->class != PC_OVERSIZE);
         return b;
@@ -182,8 +188,14 @@ void pc_depot_keep_spare(pc_depot *d, pc_block *spare)
 
 /* --- magazines -------------------------------------------------------------------------------------------------- */
 
+static uint64_t held(const pc_magazine *m)
+{
+    return atomic_load_explicit(&m->idle_bytes, memory_order_relaxed);
+}
+
 static void load(pc_magazine *m, pc_block *b)
 {
+    PC_ASSERT(held(m) + b->size <= m->granted);
     m->blocks[b->class][m->counts[b->class]++] = b;
     add(&m->idle_bytes, b->size);
 }
@@ -202,23 +214,40 @@ pc_block *pc_magazine_take(pc_magazine *m, unsigned class)
 
 bool pc_magazine_give(pc_magazine *m, pc_block *b)
 {
-    if (b->class >= PC_SMALL || m->counts[b->class] == PC_MAGAZINE)
+    if (b->class >= PC_SMALL || m->counts[b->class] == PC_MAGAZINE || b->size > m->granted - held(m))
         return false;
     load(m, b);
     return true;
 }
 
+static void grant(pc_depot *d, pc_magazine *m, uint64_t bytes)
+{
+    d->granted += bytes;
+    m->granted += bytes;
+}
+
+static void take_back(pc_depot *d, pc_magazine *m, uint64_t bytes)
+{
+    d->granted -= bytes;
+    m->granted -= bytes;
+}
+
 void pc_depot_refill(pc_depot *d, pc_magazine *m, unsigned class)
 {
     pc_block *b;
-    for (int n = 0; n < PC_BATCH && m->counts[class] < PC_MAGAZINE && (b = pop(d, class)) != NULL; n++)
+    for (int n = 0; n < PC_BATCH && m->counts[class] < PC_MAGAZINE && (b = pop(d, class)) != NULL; n++) {
+        if (b->size > m->granted - held(m))
+            grant(d, m, b->size); /* what left the rack */
         load(m, b);
+    }
 }
 
 static pc_block *unload_many(pc_depot *d, pc_magazine *m, unsigned class, uint32_t n, pc_block *chain)
 {
     while (n-- > 0 && m->counts[class] > 0) {
-        pc_block *rejected = pc_depot_give(d, unload(m, class));
+        pc_block *b = unload(m, class);
+        take_back(d, m, b->size);
+        pc_block *rejected = pc_depot_give(d, b);
         if (rejected != NULL) {
             rejected->next = chain;
             chain = rejected;
@@ -232,11 +261,26 @@ pc_block *pc_depot_unload(pc_depot *d, pc_magazine *m, unsigned class)
     return unload_many(d, m, class, PC_BATCH, NULL);
 }
 
+pc_block *pc_depot_keep(pc_depot *d, pc_magazine *m, pc_block *b)
+{
+    pc_block *chain = m->counts[b->class] == PC_MAGAZINE ? pc_depot_unload(d, m, b->class) : NULL;
+    uint64_t room = room_of(d), more = PC_BATCH * b->size;
+    if (b->size > m->granted - held(m) && !d->closed)
+        grant(d, m, more <= room ? more : b->size <= room ? b->size : 0);
+    if (pc_magazine_give(m, b))
+        return chain;
+    b = pc_depot_give(d, b);
+    if (b != NULL)
+        b->next = chain;
+    return b != NULL ? b : chain;
+}
+
 pc_block *pc_depot_unload_all(pc_depot *d, pc_magazine *m)
 {
     pc_block *chain = NULL;
     for (unsigned class = 0; class < PC_SMALL; class++)
         chain = unload_many(d, m, class, PC_MAGAZINE, chain);
+    take_back(d, m, m->granted);
     m->recalls = atomic_load_explicit(&d->recalls, memory_order_relaxed);
     return chain;
 }
@@ -450,7 +494,7 @@ bool pc_depot_valid(const pc_depot *d)
     for (const pc_block *b = d->spares; b != NULL; b = b->next)
         if (b->memory != NULL)
             return false;
-    return bytes == d->idle_bytes && bytes <= d->max_bytes;
+    return bytes == d->idle_bytes && d->granted <= d->max_bytes && bytes <= d->max_bytes - d->granted;
 }
 
 bool pc_magazine_valid(const pc_magazine *m)
@@ -464,5 +508,5 @@ bool pc_magazine_valid(const pc_magazine *m)
                 return false;
         bytes += m->counts[class] * pc_class_size(class);
     }
-    return bytes == atomic_load_explicit(&m->idle_bytes, memory_order_relaxed);
+    return bytes == held(m) && bytes <= m->granted;
 }

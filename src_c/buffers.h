@@ -71,12 +71,13 @@ typedef struct {
 typedef struct {
     pc_alloc alloc;
     size_t alignment, largest;
-    uint64_t max_bytes;  /* of idle blocks in the racks */
+    uint64_t max_bytes;  /* of idle blocks, in the racks and granted to magazines */
     uint32_t per_class;  /* idle blocks in one rack */
     pc_clearing clearing;
     pc_rack racks[PC_CLASSES];
     pc_block *spares;    /* descriptors whose memory is gone */
-    uint64_t idle_bytes;
+    uint64_t idle_bytes; /* in the racks */
+    uint64_t granted;    /* bytes that magazines may hold, in all; what they do not hold now may come back to them */
     bool closed;         /* nothing is kept any more */
     _Atomic uint32_t recalls; /* moves on when magazines are to be emptied */
     pc_tally tally;
@@ -86,6 +87,7 @@ typedef struct pc_magazine {
     pc_block *blocks[PC_SMALL][PC_MAGAZINE];
     uint32_t counts[PC_SMALL];
     _Atomic uint64_t idle_bytes; /* for other threads to read */
+    uint64_t granted;            /* bytes of the depot's that it may hold without asking */
     uint32_t recalls;            /* the depot's, when this magazine was last emptied for it */
     uint32_t gives;              /* blocks that came back to it */
     pc_tally tally;
@@ -139,8 +141,12 @@ void pc_block_returned(const pc_block *b, size_t cleared, pc_tally *t);
 /* Keeps the block if there is room, else returns it, to be emptied with pc_block_empty. */
 pc_block *pc_depot_give(pc_depot *d, pc_block *b);                          /* locked */
 
-/* False when the magazine is full or does not hold this class. */
+/* False when the magazine is full, may not hold as many bytes, or does not hold this class. */
 bool pc_magazine_give(pc_magazine *m, pc_block *b);
+
+/* Keeps the block after that, with a grant for the magazine while there are bytes left, or else in the depot; what has
+ * no room comes back as a chain. */
+pc_block *pc_depot_keep(pc_depot *d, pc_magazine *m, pc_block *b);          /* locked */
 
 /* Moves a batch of this class, or everything, to the depot; what has no room there comes back as a chain. */
 pc_block *pc_depot_unload(pc_depot *d, pc_magazine *m, unsigned class);     /* locked */

@@ -16,7 +16,7 @@ from libc.string cimport memset
 from perfcore._native.c.base cimport PC_OK
 from perfcore._native.c.buffers cimport *
 from perfcore._native.c.clock cimport pc_clock_ns
-from perfcore._native.lock cimport pc_lock_acquire, pc_lock_enrol, pc_lock_release, pc_lock_retire, pc_locks_survive_forks
+from perfcore._native.lock cimport pc_lock_acquire, pc_lock_enrol, pc_lock_release, pc_lock_retire, survive_forks
 
 __all__ = ["Depot", "Keeper"]
 
@@ -173,8 +173,7 @@ cdef class Depot:
         cdef pc_block *chain
         cdef uint64_t now
         if m != NULL and block.class_ < PC_SMALL:
-            chain = pc_depot_unload(&self.core, m, block.class_)
-            pc_magazine_give(m, block)
+            chain = pc_depot_keep(&self.core, m, block)
         else:
             chain = pc_depot_give(&self.core, block)
         self.gives += 1
@@ -327,5 +326,4 @@ cdef void add_tally(pc_tally *sums, pc_tally *more) noexcept:
     sums.cleared_bytes += more.cleared_bytes
 
 
-if pc_locks_survive_forks() != 0:
-    raise MemoryError
+survive_forks()

@@ -32,7 +32,7 @@ from perfcore._native.c.table cimport pc_cursor, pc_cursor_next, pc_table_find
 from perfcore._native.errors cimport check
 from perfcore._native.gc cimport PyTypeObject, inquiry, traverseproc, visitproc
 from perfcore._native.compare cimport pc_compares_quietly, pc_key_hash, pc_owned, pc_same_key
-from perfcore._native.lock cimport pc_lock_acquire, pc_lock_enrol, pc_lock_release, pc_lock_retire, pc_locks_survive_forks
+from perfcore._native.lock cimport pc_lock_acquire, pc_lock_enrol, pc_lock_release, pc_lock_retire, survive_forks
 from perfcore._native.tags cimport Label, TagRegister, is_label, is_stale, value_of
 
 cdef extern from "Python.h":
@@ -535,5 +535,4 @@ generated_clear = engine_type.tp_clear
 engine_type.tp_traverse = traverse
 engine_type.tp_clear = clear
 
-if pc_locks_survive_forks() != 0:
-    raise MemoryError
+survive_forks()

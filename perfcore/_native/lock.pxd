@@ -132,3 +132,10 @@ cdef extern from * nogil:
     void pc_lock_enrol(pc_lock *lock)
     void pc_lock_retire(pc_lock *lock)
     int pc_locks_survive_forks()
+
+
+cdef inline int survive_forks() except -1:
+    """Once per module that enrols: its locks are taken around forks from now on."""
+    if pc_locks_survive_forks() != 0:
+        raise MemoryError
+    return 0

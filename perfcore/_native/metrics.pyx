@@ -17,7 +17,7 @@ from libc.stdint cimport uintptr_t
 
 from perfcore._native.c.cells cimport *
 from perfcore._native.c.clock cimport pc_clock_ns
-from perfcore._native.lock cimport pc_lock_enrol, pc_lock_retire, pc_locks_survive_forks
+from perfcore._native.lock cimport pc_lock_enrol, pc_lock_retire, survive_forks
 from perfcore._native.shard cimport PC_SHARDS_AT_MOST, pc_shard
 
 __all__ = ["Counter", "Gauge", "Instrument", "Words", "bind", "install", "replace_mapping", "shards_here", "wrap"]
@@ -255,5 +255,4 @@ cdef class Gauge(Instrument):
         return pc_cell_sum(self.at, 1, PC_CELL_STRIDE)
 
 
-if pc_locks_survive_forks() != 0:
-    raise MemoryError
+survive_forks()

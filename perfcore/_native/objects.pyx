@@ -17,7 +17,7 @@ from perfcore._native.c.clock cimport PC_SECOND, pc_clock_ns
 from perfcore._native.compare cimport pc_owned
 from perfcore._native.errors cimport report
 from perfcore._native.gc cimport PyTypeObject, inquiry, traverseproc, visitproc
-from perfcore._native.lock cimport pc_lock_acquire, pc_lock_enrol, pc_lock_release, pc_lock_retire, pc_locks_survive_forks
+from perfcore._native.lock cimport pc_lock_acquire, pc_lock_enrol, pc_lock_release, pc_lock_retire, survive_forks
 from perfcore._native.shelf cimport *
 from perfcore._native.sites cimport call_site, count_leak, pc_number_drawn
 from perfcore._native.spares cimport pc_spares_clear, pc_spares_keep, pc_spares_kept, pc_spares_take
@@ -677,11 +677,6 @@ generated_lease_traverse = lease_type.tp_traverse
 lease_type.tp_traverse = traverse_lease
 
 cdef PyTypeObject *pool_type = <PyTypeObject *>ObjectPool
-generated_traverse = pool_type.tp_traverse
-generated_clear = pool_type.tp_clear
-pool_type.tp_traverse = traverse
-pool_type.tp_clear = clear
-
-
-if pc_locks_survive_forks() != 0:
-    raise MemoryError
+generated_traverse, pool_type.tp_traverse = pool_type.tp_traverse, traverse
+generated_clear, pool_type.tp_clear = pool_type.tp_clear, clear
+survive_forks()

@@ -19,7 +19,7 @@ from perfcore._native.c.alloc cimport pc_alloc
 from perfcore._native.c.predict cimport *
 from perfcore._native.compare cimport pc_key_hash
 from perfcore._native.errors cimport check
-from perfcore._native.lock cimport pc_lock_acquire, pc_lock_enrol, pc_lock_release, pc_lock_retire, pc_locks_survive_forks
+from perfcore._native.lock cimport pc_lock_acquire, pc_lock_enrol, pc_lock_release, pc_lock_retire, survive_forks
 
 __all__ = ["Foreseen", "Predictor"]
 
@@ -262,5 +262,4 @@ cdef class Predictor:
             raise AssertionError("the predictor is inconsistent")
 
 
-if pc_locks_survive_forks() != 0:
-    raise MemoryError
+survive_forks()

@@ -12,7 +12,7 @@ from perfcore._native.c.alloc cimport pc_alloc
 from perfcore._native.c.cells cimport pc_bits_of, pc_cell_total
 from perfcore._native.c.clock cimport pc_clock_ns
 from perfcore._native.c.ring cimport *
-from perfcore._native.lock cimport pc_lock_acquire, pc_lock_enrol, pc_lock_release, pc_lock_retire, pc_locks_survive_forks
+from perfcore._native.lock cimport pc_lock_acquire, pc_lock_enrol, pc_lock_release, pc_lock_retire, survive_forks
 
 __all__ = ["SampleRing", "record_type"]
 
@@ -240,5 +240,4 @@ def forget():
 
 os.register_at_fork(after_in_child=forget)
 
-if pc_locks_survive_forks() != 0:
-    raise MemoryError
+survive_forks()

@@ -260,13 +260,15 @@ static void magazines_load_and_unload_by_the_batch(void)
     pc_block *blocks[PC_MAGAZINE + 1];
     for (int i = 0; i <= PC_MAGAZINE; i++)
         blocks[i] = borrow(&d, 1024);
+    CHECK(!pc_magazine_give(&m, blocks[0])); /* it has been granted nothing yet */
     for (int i = 0; i < PC_MAGAZINE; i++)
-        CHECK(pc_magazine_give(&m, blocks[i]));
-    CHECK(!pc_magazine_give(&m, blocks[PC_MAGAZINE]) && pc_magazine_valid(&m));
+        CHECK(i % PC_BATCH == 0 ? pc_depot_keep(&d, &m, blocks[i]) == NULL : pc_magazine_give(&m, blocks[i]));
+    CHECK(!pc_magazine_give(&m, blocks[PC_MAGAZINE]) && pc_magazine_valid(&m) && d.granted == PC_MAGAZINE * 1024);
     drop(&d, pc_depot_unload(&d, &m, 0));
-    CHECK(m.counts[0] == PC_BATCH && d.racks[0].count == PC_BATCH && pc_magazine_give(&m, blocks[PC_MAGAZINE]));
+    CHECK(m.counts[0] == PC_BATCH && d.racks[0].count == PC_BATCH && d.granted == PC_BATCH * 1024);
+    CHECK(pc_depot_keep(&d, &m, blocks[PC_MAGAZINE]) == NULL && m.counts[0] == PC_BATCH + 1 && pc_depot_valid(&d));
     drop(&d, pc_depot_unload_all(&d, &m));
-    CHECK(m.counts[0] == 0 && m.idle_bytes == 0 && d.racks[0].count == PC_MAGAZINE + 1);
+    CHECK(m.counts[0] == 0 && m.idle_bytes == 0 && d.granted == 0 && m.granted == 0 && d.racks[0].count == PC_MAGAZINE + 1);
     CHECK(pc_magazine_take(&m, 0) == NULL);
     pc_depot_refill(&d, &m, 0);
     CHECK(m.counts[0] == PC_BATCH && pc_magazine_take(&m, 0) != NULL && pc_magazine_valid(&m));
@@ -281,6 +283,59 @@ static void magazines_load_and_unload_by_the_batch(void)
     for (int i = 0; i <= PC_MAGAZINE; i++)
         if (blocks[i]->memory != NULL)
             take_back(&d, blocks[i]);
+    close_depot(&d, &state);
+}
+
+/* Whatever is lent, kept, moved and unloaded: racks and magazines together never hold more than they may. */
+static void magazines_count_against_the_bytes_that_may_be_idle(void)
+{
+    enum { MAGAZINES = 3, LENT = 64, STEPS = 20000 };
+    static const size_t sizes[] = {1024, 4096, 16384, 65536, 81920};
+    failing_state state;
+    pc_depot d = depot_of(&state, PC_CLEAR_ON_RETURN);
+    pc_magazine m[MAGAZINES] = {{.recalls = 0}};
+    pc_block *lent[LENT] = {NULL};
+    uint64_t seed = 11, most = 0;
+    d.max_bytes = 300000;
+    d.per_class = 100;
+    for (int step = 0; step < STEPS; step++) {
+        pc_magazine *own = &m[pc_test_random(&seed) % MAGAZINES];
+        size_t i = pc_test_random(&seed) % LENT;
+        if (lent[i] != NULL) {
+            pc_block *b = lent[i];
+            lent[i] = NULL;
+            CHECK(pc_block_release(b, pc_block_generation(b), false) == PC_RELEASED);
+            pc_block_clean(&d, b);
+            if (!pc_magazine_give(own, b))
+                drop(&d, b->class < PC_SMALL ? pc_depot_keep(&d, own, b) : pc_depot_give(&d, b));
+        } else {
+            size_t size = sizes[pc_test_random(&seed) % 5];
+            unsigned class = pc_depot_class(&d, size);
+            if (class < PC_SMALL && own->counts[class] == 0)
+                pc_depot_refill(&d, own, class);
+            lent[i] = class < PC_SMALL ? pc_magazine_take(own, class) : pc_depot_take(&d, class);
+            if (lent[i] == NULL)
+                lent[i] = borrow(&d, size);
+            else
+                pc_block_lend(&d, lent[i], size);
+        }
+        if (step % 97 == 0)
+            drop(&d, pc_depot_unload_all(&d, own));
+        uint64_t idle = d.idle_bytes;
+        for (int k = 0; k < MAGAZINES; k++) {
+            idle += m[k].idle_bytes;
+            CHECK(pc_magazine_valid(&m[k]));
+        }
+        CHECK(idle <= d.max_bytes && pc_depot_valid(&d));
+        most = idle > most ? idle : most;
+    }
+    CHECK(most > d.max_bytes / 2);
+    for (int k = 0; k < MAGAZINES; k++)
+        drop(&d, pc_depot_unload_all(&d, &m[k]));
+    CHECK(d.granted == 0);
+    for (int i = 0; i < LENT; i++)
+        if (lent[i] != NULL)
+            give_back(&d, lent[i], pc_block_generation(lent[i]));
     close_depot(&d, &state);
 }
 
@@ -333,6 +388,7 @@ int main(void)
     RUN(trimming_frees_the_largest_first);
     RUN(what_nobody_needed_for_a_while_goes);
     RUN(magazines_load_and_unload_by_the_batch);
+    RUN(magazines_count_against_the_bytes_that_may_be_idle);
     RUN(large_blocks_are_no_magazines_business);
     RUN(a_closed_depot_keeps_nothing);
     RUN(without_memory_nothing_is_lost);

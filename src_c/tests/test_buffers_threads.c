@@ -80,8 +80,7 @@ static void take_back(hall *h, pc_magazine *m, pc_block *b)
     pc_block *chain = NULL;
     lock(h);
     if (b->class < PC_SMALL) {
-        chain = pc_depot_unload(&h->depot, m, b->class);
-        pc_magazine_give(m, b);
+        chain = pc_depot_keep(&h->depot, m, b);
     } else {
         chain = pc_depot_give(&h->depot, b);
     }

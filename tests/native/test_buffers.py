@@ -328,8 +328,8 @@ def test_magazines_of_other_threads_are_emptied_when_they_come_by():
     pool._check()
 
 
-def test_magazines_keep_a_bounded_number_beside_what_the_pool_may():
-    count, each = 4, 16 * 4 * KB  # a magazine's blocks of the class
+def test_what_magazines_hold_is_part_of_what_the_pool_may():
+    count = 4
     pool = BufferPool(initial=0, per_class=3, max_bytes="100KB", trim_after=None, _per_thread=True)
     done, go = threading.Barrier(count + 1), threading.Barrier(count + 1)
 
@@ -344,8 +344,7 @@ def test_magazines_keep_a_bounded_number_beside_what_the_pool_may():
     for thread in threads:
         thread.start()
     done.wait()
-    assert pool.stats().idle_bytes <= 100 * KB + count * each
-    assert pool.idle() == {4 * KB: 3}
+    assert 50 * KB < pool.stats().idle_bytes <= 100 * KB
     go.wait()
     for thread in threads:
         thread.join()

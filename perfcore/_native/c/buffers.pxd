@@ -66,6 +66,7 @@ cdef extern from "buffers.h" nogil:
     void pc_block_returned(const pc_block *b, size_t cleared, pc_tally *t)
     pc_block *pc_depot_give(pc_depot *d, pc_block *b)
     bint pc_magazine_give(pc_magazine *m, pc_block *b)
+    pc_block *pc_depot_keep(pc_depot *d, pc_magazine *m, pc_block *b)
     pc_block *pc_depot_unload(pc_depot *d, pc_magazine *m, unsigned int class_)
     pc_block *pc_depot_unload_all(pc_depot *d, pc_magazine *m)
     void pc_depot_absorb(pc_depot *d, pc_magazine *m)
