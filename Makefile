@@ -71,6 +71,15 @@ coverage: coverage-native servers proofs suites promtool browser  ## ... and whi
 	$(PY) -m coverage html -q
 	$(PY) -m coverage report
 
+# What depends on other packages, but for servers and clusters; too long for `make test`.
+OLDEST = tests/config tests/metrics tests/cli tests/test_sizing.py tests/native/test_simulate.py tests/native/test_plain.py \
+    tests/native/test_unpack.py tests/native/test_envelope.py tests/cache/test_codec.py tests/cache/test_compression.py \
+    tests/cache/test_disk.py tests/cache/test_disk_tags.py tests/cache/test_format.py tests/cache/test_structure.py \
+    tests/cache/test_tiers.py tests/parsing
+
+oldest: build/oldest/.built build/.native  ## the tests of what needs other packages, with the oldest versions that pyproject.toml promises
+	PYTHONPATH=. build/oldest/bin/python -m pytest -p no:cacheprovider -W "ignore:'click:DeprecationWarning" $(OLDEST)
+
 free-threaded: build/free-threaded/.built  ## the native tests on a CPython without the GIL (built once if there is none)
 	cd build/free-threaded && PYTHONPATH=. PYTHON_GIL=0 bin/python -m pytest -c ../../pyproject.toml --rootdir ../.. \
 	    ../../tests/native ../../tests/conformance --ignore ../../tests/native/test_simulate.py --ignore ../../tests/native/test_hit_ratios.py \
@@ -166,6 +175,13 @@ build/%/.built: $(NATIVE_SOURCES) $(wildcard perfcore/*.py perfcore/*/*.py perfc
 	PERFCORE_BUILD=$* $(PY) setup.py -q build --build-base build/$*-work --build-lib build/$*
 	@touch $@
 
+build/oldest/.built: pyproject.toml tools/oldest.py | $(VENV)/.base
+	$(PY) -m venv build/oldest
+	$(PY) tools/oldest.py all starlette >build/oldest/requirements.txt
+	build/oldest/bin/python -m pip install -q --only-binary :all: -r build/oldest/requirements.txt \
+	    hypothesis pytest pytest-asyncio pytest-timeout pytest-benchmark httpx jsonschema
+	@touch $@
+
 # numpy and psutil have wheels for 3.13t; msgspec, lmdb and zstandard do not, and nothing that needs them is tested there.
 build/free-threaded/.built: $(NATIVE_SOURCES) $(wildcard perfcore/*.py perfcore/*/*.py)
 	@mkdir -p build/free-threaded
@@ -185,4 +201,4 @@ build/free-threaded/.rivals: build/free-threaded/.built
 	@touch $@
 
 .PHONY: docs report free-threaded-rivals browser suites servers proofs promtool nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev
-.PHONY: coverage coverage-native
+.PHONY: coverage coverage-native oldest

@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from perfcore.config import load
@@ -227,8 +227,12 @@ ANYTHING = st.recursive(
 )
 
 
+SECTIONS = ("at `$.caching.layers.distributed`", "at `$.workers.queues`")
+
+
 @settings(deadline=None, max_examples=400)
 @given(st.sampled_from(SPELLED), st.integers(0, 4), ANYTHING)
+@example("workers.queues.low.priority", 3, 10**100)
 def test_anything_anywhere_is_a_configuration_or_a_configuration_error(path, depth, value):
     names = path.split(".")[: depth + 1]
     config = value
@@ -237,7 +241,8 @@ def test_anything_anywhere_is_a_configuration_or_a_configuration_error(path, dep
     try:
         load(config)
     except ConfigError as error:
-        assert f"`$.{'.'.join(names)}" in str(error) or "at `$.caching.layers.distributed`" in str(error)
+        told = str(error)  # what concerns several settings names their section
+        assert f"`$.{'.'.join(names)}" in told or any(place in told for place in SECTIONS), told
 
 
 def names_and_sections():
