@@ -137,8 +137,7 @@ static uint64_t room_of(const pc_depot *d)
 
 pc_block *pc_depot_give(pc_depot *d, pc_block *b)
 {
-    bool room = b->class != PC_OVERSIZE && !d->closed && d->racks[b->class].count < d->per_class &&
-                b->size <= room_of(d);
+    bool room = b->class != PC_OVERSIZE && !d->closed && d->racks[b->class].count < d->per_class && b->size <= room_of(d);
     if (!room) {
         add(&d->tally.discarded, b->class != PC_OVERSIZE);
         return b;

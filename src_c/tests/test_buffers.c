@@ -268,7 +268,8 @@ static void magazines_load_and_unload_by_the_batch(void)
     CHECK(m.counts[0] == PC_BATCH && d.racks[0].count == PC_BATCH && d.granted == PC_BATCH * 1024);
     CHECK(pc_depot_keep(&d, &m, blocks[PC_MAGAZINE]) == NULL && m.counts[0] == PC_BATCH + 1 && pc_depot_valid(&d));
     drop(&d, pc_depot_unload_all(&d, &m));
-    CHECK(m.counts[0] == 0 && m.idle_bytes == 0 && d.granted == 0 && m.granted == 0 && d.racks[0].count == PC_MAGAZINE + 1);
+    CHECK(m.counts[0] == 0 && m.idle_bytes == 0 && d.granted == 0 && m.granted == 0 &&
+          d.racks[0].count == PC_MAGAZINE + 1);
     CHECK(pc_magazine_take(&m, 0) == NULL);
     pc_depot_refill(&d, &m, 0);
     CHECK(m.counts[0] == PC_BATCH && pc_magazine_take(&m, 0) != NULL && pc_magazine_valid(&m));
