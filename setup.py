@@ -133,6 +133,15 @@ def extension(name: str, sources: tuple[str, ...]) -> Extension:
     )
 
 
+#: What Cython writes for memoryviews and functions of Python: once, and not in each extension that has some.
+SHARED = "perfcore._native._shared"
+
+
+def shared() -> Extension:
+    place = f"{SHARED.replace('.', '/')}.c"
+    return Extension(SHARED, [place], extra_compile_args=[*COMMON, *COMPILE], extra_link_args=LINK)
+
+
 class Build(build_ext):
     """Compiles each C file once, however many extensions need it, with all processors at work."""
 
@@ -168,7 +177,8 @@ def extensions() -> list[Extension]:
     if MODE == "none":
         return []
     return cythonize(
-        [extension(name, sources) for name, sources in EXTENSIONS.items()],
+        [shared(), *(extension(name, sources) for name, sources in EXTENSIONS.items())],
+        shared_utility_qualified_name=SHARED,
         build_dir=f"build/cython-{MODE}",
         nthreads=PROCESSORS if LINUX else 0,
         compiler_directives={

@@ -9,9 +9,7 @@ from urllib.request import urlopen
 
 import pytest
 
-import perfcore
-
-ROOT = Path(perfcore.__file__).parent.parent
+ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "examples"
 
 

@@ -111,9 +111,8 @@ def test_the_wheel_has_code_stubs_and_assets_and_no_sources_of_the_extensions(wh
     shipped = in_tree(".py", ".pyi", "py.typed", ".html", ".css", ".js")
     extensions = {name for name in names if name.endswith(".so")}
     assert names - extensions == shipped
-    assert {Path(name).name.split(".")[0] for name in extensions} == {
-        Path(name).stem for name in in_tree(".pyx")
-    }
+    sources = {Path(name).stem for name in in_tree(".pyx")} | {"_shared"}
+    assert {Path(name).name.split(".")[0] for name in extensions} == sources
     assert {name.split("/")[0] for name in wheel.namelist()} == {"perfcore", info(wheel)}
 
 
@@ -138,8 +137,8 @@ def test_the_wheel_carries_no_line_numbers_for_debuggers_and_keeps_names_for_pro
     assert ".debug_info" not in sections and ".symtab" in sections
 
 
-#: megabytes of files once installed, without bytecode; what a release may add before somebody looks why
-INSTALLED = 6.5
+#: megabytes of files once installed, without bytecode: 4.9 in 0.1.0 (ARCHITECTURE.md has where they are)
+INSTALLED = 5.3
 
 
 def test_an_installation_stays_small(wheel):

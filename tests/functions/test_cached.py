@@ -442,7 +442,10 @@ def test_a_bound_methods_attributes_are_about_its_instance():
     assert one.plain == one.plain and one.plain != other.plain
     assert one.plain.__name__ == "plain" and one.plain.__self__ is one
     Shop.outer_class(5)
-    assert Shop.outer_class.cache_invalidate(5) and not Shop.outer_class.cache_invalidate(5)
+    # from 3.13 on classmethod itself binds what it holds: attributes are the function's, and want the class
+    of_class = () if sys.version_info < (3, 13) else (Shop,)
+    assert Shop.outer_class.cache_invalidate(*of_class, 5)
+    assert not Shop.outer_class.cache_invalidate(*of_class, 5)
 
 
 def test_references_are_neither_lost_nor_kept():
