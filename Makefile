@@ -114,6 +114,15 @@ dist: dev  ## the source archive and a wheel, the same bytes for the same commit
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(PY) -m build --no-isolation
 	$(PY) -m twine check --strict dist/*
 
+# Every package of the environment at its version; one that the service cannot tell of fails, and so does no answer.
+# What was looked into and does not concern this project: IGNORED="--ignore-vuln ID", with the reason here.
+IGNORED =
+audit: dev  ## known vulnerabilities of all packages that are installed here (asks the service of the index; fails without an answer)
+	$(PY) -m pip install -q 'pip-audit>=2.7'
+	$(PY) -m pip freeze --exclude perfcore > build/audited.txt
+	$(PY) -m pip_audit --strict --no-deps --disable-pip --progress-spinner off $(IGNORED) -r build/audited.txt || \
+	    { echo "The audit found something, or has no answer from the service: see above. This is no pass."; exit 1; }
+
 clean:  ## remove everything that was built
 	rm -rf build dist *.egg-info perfcore/_native/*.so
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
@@ -202,3 +211,4 @@ build/free-threaded/.rivals: build/free-threaded/.built
 
 .PHONY: docs report free-threaded-rivals browser suites servers proofs promtool nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev
 .PHONY: coverage coverage-native oldest
+.PHONY: audit wheels

@@ -90,6 +90,8 @@ def make(wanted):
     archive = source_archive(out)
     tree = tree_without_package(archive, out)
     pythons = [Path(python) for python in wanted.python] or interpreters()
+    if not wanted.quick:
+        same_bytes(pythons[0], archive, out / "twice")
     made = [one(python, archive, tree, out, wanted) for python in pythons]
     table(made)
     return int(any(wheel.tests != "passed" for wheel in made))
@@ -172,12 +174,22 @@ def tree_without_package(archive, out):
     return tree
 
 
-def built(python, archive, home):
+def built(python, archive, home, **variables):
     """Return the wheel that ``python`` makes of the archive, in isolation as a user's pip does."""
     builder = environment(python, home / "builder")
-    run(builder, "-m", "pip", "wheel", "-q", "--no-deps", "-w", home / "raw", archive)
+    run(builder, "-m", "pip", "wheel", "-q", "--no-deps", "-w", home / "raw", archive, **variables)
     (wheel,) = (home / "raw").glob("*.whl")
     return wheel
+
+
+def same_bytes(python, archive, home):
+    """Build twice, in folders of different names, and fail where the wheels differ."""
+    say(f"the same wheel twice from {archive.name}")
+    first, second = (
+        built(python, archive, home / name, SOURCE_DATE_EPOCH="1700000000") for name in ("a", "bb")
+    )
+    if first.read_bytes() != second.read_bytes():
+        raise SystemExit(f"{first} and {second} differ")
 
 
 def repaired(wheel, out):
