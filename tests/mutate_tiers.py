@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
-MODEL = "tests/cache/strict_tiers_model.py"
+MODEL = "tests/cache/test_tiers_model.py"
 
 
 class Mistake(NamedTuple):

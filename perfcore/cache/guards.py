@@ -70,9 +70,10 @@ class Guards:
         """
         names = self.tags(tags)
         keys, paths = ([], []) if depends_on is None else sort_out(depends_on)
-        others = list(
-            dict.fromkeys(self.key(name) for key in keys if (name := self._names.encode(key)) != own)
-        )
+        named = {
+            name: key for key in keys if (name := self._names.encode(key)) != own
+        }  # none depends on itself
+        others = [self.key(name) for name in named]
         if not names and not others and not paths:
             return NONE
         moment = yield from self._marks.beginning(names + others)
@@ -80,7 +81,7 @@ class Guards:
             yield from self._marks.remembering(others, moment)
         marks = self._marks.at(names + others, moment)
         files = {path: self._files.state(path) for path in paths}
-        yield from self._inheriting(keys, marks, files)
+        yield from self._inheriting(named.values(), marks, files)
         marks.pop(self.key(own), None)
         if len(marks) + len(files) > MOST:
             raise ValueError(f"tags and depends_on: at most {MOST} in all, got {len(marks) + len(files)}")
@@ -94,7 +95,7 @@ class Guards:
         return not guarded.files or self._files.same(guarded.files)
 
     def _inheriting(
-        self, keys: list[Any], marks: dict[bytes, int], files: dict[str, FileState]
+        self, keys: Iterable[Any], marks: dict[bytes, int], files: dict[str, FileState]
     ) -> Moves[None]:
         """Add what ``keys`` depend on, as they found it: what has ended for them has for the new value
         too.
