@@ -84,7 +84,8 @@ free-threaded: build/free-threaded/.built  ## the native tests on a CPython with
 	cd build/free-threaded && PYTHONPATH=. PYTHON_GIL=0 bin/python -m pytest -c ../../pyproject.toml --rootdir ../.. \
 	    ../../tests/native ../../tests/conformance --ignore ../../tests/native/test_simulate.py --ignore ../../tests/native/test_hit_ratios.py \
 	    --ignore ../../tests/native/test_plain.py --ignore ../../tests/native/test_unpack.py --ignore ../../tests/native/test_envelope.py \
-	    --ignore ../../tests/conformance/test_diskcache.py --ignore ../../tests/conformance/test_django.py --deselect "tests/native/test_leaks.py::test_memory_stays_flat[leak_unpack]" \
+	    --ignore ../../tests/conformance/test_diskcache.py --ignore ../../tests/conformance/test_django.py $(foreach script,leak_unpack leak_tiers,--deselect "tests/native/test_leaks.py::test_memory_stays_flat[$(script)]") \
+	    $(foreach room,envelope plain,--deselect "tests/native/test_manners.py::test_the_examples_of_the_extensions_are_true[$(room)]") \
 	    -p no:cacheprovider
 
 free-threaded-rivals: build/free-threaded/.rivals  ## the other caches beside that one, as far as they have wheels for it

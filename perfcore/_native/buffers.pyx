@@ -223,7 +223,8 @@ cdef class BufferPool:
                 return 0
             noted = <tuple>site
             Py_XDECREF(site)
-            count_leak(self.sites, noted, "a buffer")
+            with cython.critical_section(self):
+                count_leak(self.sites, noted, "a buffer")
 
     def _check(self):
         """Verify every invariant; AssertionError when one is broken."""

@@ -603,9 +603,9 @@ cdef int give_back(Lease lease, bint keep) except -1:
 
 cdef void note_leak(ObjectPool pool, tuple site) noexcept:
     try:
-        if sys.is_finalizing():
-            return  # whoever ends the interpreter has released everything
-        count_leak(pool.sites, site, "an object")
+        if not sys.is_finalizing():  # else whoever ends the interpreter has released everything
+            with cython.critical_section(pool):
+                count_leak(pool.sites, site, "an object")
     except Exception as error:
         report(error)
 

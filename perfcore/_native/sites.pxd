@@ -43,17 +43,21 @@ cdef extern from *:
     int pc_line_of(object code, int instruction)
 
 
-cdef inline int count_leak(dict leaks, tuple site, str what) except -1:
+# ``leaks`` is a dict, and not declared as one: Cython then borrows what dict.get finds, which another thread may replace
+# and so free where there is no GIL.
+cdef inline int count_leak(object leaks, tuple site, str what) except -1:
     """Count what was lost under the text of its site, and log the first of each place."""
     cdef Py_ssize_t i
+    cdef object count
     found = []
     for i in range(0, len(site), 2):
         code = site[i]
         if code is not None:
             found.append(f"{code.co_filename}:{pc_line_of(code, site[i + 1])} in {code.co_name}")
     text = " < ".join(found)
-    leaks[text] = leaks.get(text, 0) + 1
-    if leaks[text] == 1:
+    count = leaks.get(text, 0) + 1
+    leaks[text] = count
+    if count == 1:
         from perfcore._log import logger
         logger("memory").warning("%s was never released; it was acquired at %s", what, text)
     return 0
