@@ -175,7 +175,7 @@ CACHE = {
     f"perfcore._native.{part}"
     for part in ("batches", "copying", "engine", "explaining", "iteration", "tags", "views")
 }
-SMALL = {"perfcore._native", "perfcore.types"} | CACHE
+SMALL = {"perfcore._native", "perfcore._native._shared", "perfcore.types"} | CACHE
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import random
 import threading
+from statistics import median
 
 import pytest
 
@@ -28,15 +29,17 @@ def miss_ratios(counts):
 
 @pytest.mark.parametrize("policy", ["lru", "lfu", "random", "adaptive"])
 def test_a_live_cache_knows_its_curve_about_as_well_as_a_simulation(policy):
-    keys = zipf(120_000, 20_000)
-    cache = Cache(2000, policy=policy)
-    observe(cache, 2000)
-    play(cache, keys)
-    counts = observed(cache)
-    assert counts.requests == len(keys)
-    for size, ratio in zip(SIZES, miss_ratios(counts), strict=False):
+    keys, curves = zipf(120_000, 20_000), []
+    for _ in range(5):  # each watches a part of the keys, by a hash of its own
+        cache = Cache(2000, policy=policy)
+        observe(cache, 2000)
+        play(cache, keys)
+        counts = observed(cache)
+        assert counts.requests == len(keys)
+        curves.append(miss_ratios(counts))
+    for size, ratios in zip(SIZES, zip(*curves, strict=True), strict=False):
         truth = 1 - simulate(keys, int(2000 * size), policy).hit_ratio
-        assert abs(ratio - truth) < 0.05
+        assert abs(median(ratios) - truth) < 0.05
 
 
 def test_observing_changes_nothing_that_the_cache_does():
