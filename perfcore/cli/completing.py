@@ -11,9 +11,11 @@ from pathlib import Path
 
 from perfcore._native.simulate import POLICIES
 
-__all__ = ["cache_directories", "documents", "pictures", "policies", "settings"]
+__all__ = ["cache_directories", "documents", "pictures", "policies", "servers", "settings"]
 
 _PICTURES = (".png", ".svg", ".pdf")
+#: where the packages of distributions have their servers listen, besides TCP
+_SOCKETS = ("redis*/*.sock", "valkey*/*.sock")
 
 
 def documents(*suffixes: str) -> Callable[[str], list[str]]:
@@ -49,6 +51,13 @@ def policies(incomplete: str) -> list[str]:
     return [
         f"{head}{comma}{name}" for name in POLICIES if name.startswith(start) and name not in head.split(",")
     ]
+
+
+def servers(incomplete: str) -> list[str]:
+    """Complete the address of a server: by the schemes that there are, and the sockets of this machine."""
+    sockets = sorted(str(path) for glob in _SOCKETS for path in Path("/run").glob(glob))
+    found = ["redis://localhost:6379", "rediss://localhost:6379", *(f"unix://{path}" for path in sockets)]
+    return [url for url in found if url.startswith(incomplete)]
 
 
 def settings(incomplete: str) -> list[str]:

@@ -30,12 +30,18 @@ from perfcore.cli.cache import (
     _report,
 )
 from perfcore.cli.cache import _seconds_left as seconds_left
+from perfcore.cli.completing import servers
 
 __all__ = ["COMMANDS", "clear", "concerns", "get", "ls", "rm", "stats"]
 
 _TIMEOUT = 5.0
 
-Url = Annotated[str, typer.Option("--url", help="redis://, rediss:// or unix://, with user and password.")]
+Url = Annotated[
+    str,
+    typer.Option(
+        "--url", help="redis://, rediss:// or unix://, with user and password.", autocompletion=servers
+    ),
+]
 Prefix = Annotated[str, typer.Option("--prefix", help="The prefix of the cache's names.")]
 
 

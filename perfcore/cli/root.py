@@ -14,6 +14,7 @@ from perfcore.cli import alerts as alert_commands
 from perfcore.cli import cache as cache_commands
 from perfcore.cli import config as config_commands
 from perfcore.cli import remote as remote_commands
+from perfcore.cli import shells
 from perfcore.cli._extra import typer
 from perfcore.cli.dashboard import dashboard
 from perfcore.cli.doctor import doctor
@@ -121,8 +122,13 @@ for _name, _commands, _help in (
 
 def run() -> NoReturn:
     """Run the command in ``sys.argv``; ends by :exc:`SystemExit`, a wrong call with one line and 2."""
+    shells.direct(_REMOTE, {function.__name__ for function in remote_commands.COMMANDS})
     try:
         code = app(_directed(sys.argv[1:]), prog_name="perfcore", standalone_mode=False)
+    except SystemExit:
+        if "--install-completion" in sys.argv[1:]:
+            shells.answer_the_first_key()
+        raise
     except _Refusal as error:
         sys.exit(_refuse(error))
     except typer.Abort:

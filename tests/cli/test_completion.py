@@ -86,23 +86,23 @@ def shell(request, home):
     terminal.close()
 
 
-#: what is typed, and what it becomes: a command, a directory, a policy, a document, a setting
+#: what is typed, and what it becomes: a command, a directory, a policy, a document, a setting, a server
 CASES = {
     "perfcore simu": "perfcore simulate",
     "perfcore cache stats ord": "perfcore cache stats orders",
     "perfcore simulate x --policies lru,ad": "--policies lru,adaptive",
     "perfcore config show ser": "perfcore config show service.toml",
     "perfcore config show -k caching.pol": r"-k caching\.policies",
+    "perfcore cache stats --ur": r"cache stats --url",
+    "perfcore cache stats --url unix:/x --pre": "--url unix:/x --prefix",
+    "perfcore cache ls --url rediss": "--url rediss://localhost:6379",
 }
 
 
 def test_a_key_completes(shell):
     for typed, completed in CASES.items():
         shell.type(f"{typed}\t")
-        if shell.wait_for(f"{completed}|\a").group() == "\a":
-            shell.seen = shell.seen.replace("\a", "")
-            shell.type("\t")  # the first key in a zsh only loads the completion
-            shell.wait_for(completed)
+        shell.wait_for(completed)
         shell.type("\x15")  # the line is given up
         shell.seen = ""
 
