@@ -13,10 +13,21 @@ help:  ## list the commands
 run: $(VENV)/.run build/.native  ## parse a source tree cold and warm and print the table (TREE=path, default: the standard library)
 	@$(PY) -m perfcore parse --twice $(if $(TREE),"$(TREE)")
 
-test: c-test lint types pytest asan  ## everything that must pass before a change lands
+test: checks pytest legs  ## everything that must pass before a change lands
+
+# Two at a time, and each shows its output when it ends. What tests without the GIL need four minutes to be built from.
+checks: dev  ## the core's own tests, style and types
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target c-test lint types build/free-threaded/bin/python
 
 pytest: dev servers shells proofs suites promtool browser  ## the Python tests
 	PERFCORE_PROOFS=demanded $(PYTEST)
+
+# What is built for them takes both processors; then they, too, run two at a time.
+LEGS_BUILT = $(foreach copy,asan tsan coverage oldest free-threaded,build/$(copy)/.built)
+LEGS = asan tsan coverage-native oldest free-threaded wheels-quick
+
+legs: dev $(LEGS_BUILT)  ## what runs on builds of its own: sanitizers, coverage, oldest versions, without the GIL, wheels for each CPython
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target $(LEGS)
 
 c-test:  ## the core's own tests: under the address and undefined-behaviour sanitizers, and as shipped
 	@$(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" check
@@ -48,9 +59,12 @@ asan: build/asan/.built  ## the native tests under the address and undefined-beh
 	    LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
 	    ../../$(PYTEST) -c ../../pyproject.toml --rootdir ../.. ../../tests/native -m "not no_sanitizer" -p no:cacheprovider
 
+# The thread sanitizer of older compilers stops where a kernel spreads addresses wider than it knows.
+FIXED_ADDRESSES = $$(setarch -R true 2>/dev/null && echo setarch -R) env
+
 tsan: build/tsan/.built  ## the C tests and the threaded native tests under the thread sanitizer
-	@$(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" TSAN=1 BUILD=../../build/c-tests-tsan check
-	cd build/tsan && PERFCORE_BUILD=tsan PYTHONPATH=. TSAN_OPTIONS=report_bugs=1:exitcode=66 \
+	@$(FIXED_ADDRESSES) $(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" TSAN=1 BUILD=../../build/c-tests-tsan check
+	cd build/tsan && PERFCORE_BUILD=tsan PYTHONPATH=. TSAN_OPTIONS=report_bugs=1:exitcode=66 $(FIXED_ADDRESSES) \
 	    LD_PRELOAD="$$($(CC) -print-file-name=libtsan.so)" \
 	    ../../$(PYTEST) -c ../../pyproject.toml --rootdir ../.. ../../tests/native -k "thread" -p no:cacheprovider
 
@@ -77,8 +91,8 @@ OLDEST = tests/config tests/metrics tests/cli tests/test_sizing.py tests/native/
     tests/cache/test_disk.py tests/cache/test_disk_tags.py tests/cache/test_format.py tests/cache/test_structure.py \
     tests/cache/test_tiers.py tests/parsing
 
-oldest: build/oldest/.built build/.native  ## the tests of what needs other packages, with the oldest versions that pyproject.toml promises
-	PYTHONPATH=. build/oldest/bin/python -m pytest -p no:cacheprovider -W "ignore:'click:DeprecationWarning" $(OLDEST)
+oldest: build/oldest/.built build/.native servers shells promtool  ## the tests of what needs other packages, with the oldest versions that pyproject.toml promises
+	build/oldest/bin/python -m pytest -p no:cacheprovider -W "ignore:'click:DeprecationWarning" $(OLDEST)
 
 free-threaded: build/free-threaded/.built  ## the native tests on a CPython without the GIL (built once if there is none)
 	cd build/free-threaded && PYTHONPATH=. PYTHON_GIL=0 bin/python -m pytest -c ../../pyproject.toml --rootdir ../.. \
@@ -92,7 +106,7 @@ free-threaded-rivals: build/free-threaded/.rivals  ## the other caches beside th
 
 prove: dev proofs  ## the properties and models, twenty times as long as in `make test`, and the ring under stress
 	@$(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" PLAIN=1 OPTIMIZE=-O3 BUILD=../../build/c-tests-O3 stress
-	@$(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" TSAN=1 BUILD=../../build/c-tests-tsan stress
+	@$(FIXED_ADDRESSES) $(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" TSAN=1 BUILD=../../build/c-tests-tsan stress
 	PERFCORE_PROOFS=demanded PERFCORE_EFFORT=20 $(PYTEST) tests/native tests/config tests/cache tests/functions \
 	    tests/parsing tests/metrics tests/proofs tests/scaling --timeout 7200
 
@@ -107,6 +121,9 @@ fuzz: dev  ## long random runs: the native cache against its models, the codec a
 
 docs: dev  ## these pages as a site, with the reference, in build/docs; a warning is an error
 	$(PY) -m sphinx -W --keep-going -q -b html docs build/docs
+
+wheels-quick: dev  ## the same with few tests
+	$(PY) tools/wheels.py --quick $(foreach python,$(PYTHONS),--python $(python))
 
 wheels: dev servers suites promtool browser  ## a wheel for every CPython found, each with the whole suite on what it installs (TESTS=..., PYTHONS="...", KEEP=1: from what is up to date)
 	$(PY) tools/wheels.py $(if $(KEEP),--keep) $(foreach python,$(PYTHONS),--python $(python)) -- $(TESTS)
@@ -162,18 +179,20 @@ $(VENV)/.base: Makefile
 	$(PY) -m pip install -q 'Cython>=3.3' 'setuptools>=77' wheel
 	@touch $@
 
-# The extensions are built in place below, and not once more by pip.
+# The extensions are built in place below, and not once more by pip. That the tree is what gets imported is meant so.
+WITHOUT_EXTENSIONS = PERFCORE_BUILD=none PYTHONWARNINGS='ignore:Editable installation'
+
 $(VENV)/.run: $(VENV)/.base pyproject.toml
-	PERFCORE_BUILD=none $(PY) -m pip install -q --no-build-isolation -e '.[all]'
+	$(WITHOUT_EXTENSIONS) $(PY) -m pip install -q --no-build-isolation -e '.[all]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.base pyproject.toml
-	PERFCORE_BUILD=none $(PY) -m pip install -q --no-build-isolation -e '.[dev]'
+	$(WITHOUT_EXTENSIONS) $(PY) -m pip install -q --no-build-isolation -e '.[dev]'
 	@touch $@ $(VENV)/.run
 
 # The other libraries, to be measured beside.
 $(VENV)/.bench: $(VENV)/.base pyproject.toml
-	PERFCORE_BUILD=none $(PY) -m pip install -q --no-build-isolation -e '.[bench]'
+	$(WITHOUT_EXTENSIONS) $(PY) -m pip install -q --no-build-isolation -e '.[bench]'
 	@touch $@
 
 build/.native: $(NATIVE_SOURCES) | $(VENV)/.run
@@ -185,17 +204,21 @@ build/%/.built: $(NATIVE_SOURCES) $(wildcard perfcore/*.py perfcore/*/*.py perfc
 	PERFCORE_BUILD=$* $(PY) setup.py -q build --build-base build/$*-work --build-lib build/$*
 	@touch $@
 
+# Of pyparsing, which warns of what matplotlib 3.8 calls, what was there at the time.
 build/oldest/.built: pyproject.toml tools/oldest.py | $(VENV)/.base
 	$(PY) -m venv build/oldest
 	$(PY) tools/oldest.py all starlette >build/oldest/requirements.txt
-	build/oldest/bin/python -m pip install -q --only-binary :all: -r build/oldest/requirements.txt \
-	    hypothesis pytest pytest-asyncio pytest-timeout pytest-benchmark httpx jsonschema
+	build/oldest/bin/python -m pip install -q --only-binary :all: -r build/oldest/requirements.txt 'Cython>=3.3' 'setuptools>=77' \
+	    hypothesis pytest pytest-asyncio pytest-timeout pytest-benchmark httpx jsonschema 'pyparsing<3.3'
+	$(WITHOUT_EXTENSIONS) build/oldest/bin/python -m pip install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
+build/free-threaded/bin/python:
+	@mkdir -p build
+	"$$(tools/free-threaded-python)" -m venv build/free-threaded
+
 # numpy and psutil have wheels for 3.13t; msgspec, lmdb and zstandard do not, and nothing that needs them is tested there.
-build/free-threaded/.built: $(NATIVE_SOURCES) $(wildcard perfcore/*.py perfcore/*/*.py)
-	@mkdir -p build/free-threaded
-	test -x build/free-threaded/bin/python || "$$(tools/free-threaded-python)" -m venv build/free-threaded
+build/free-threaded/.built: $(NATIVE_SOURCES) $(wildcard perfcore/*.py perfcore/*/*.py) | build/free-threaded/bin/python
 	build/free-threaded/bin/python -m pip install -q --only-binary hypothesis,numpy,psutil 'Cython>=3.3' 'setuptools>=77' 'numpy<2.4' platformdirs psutil \
 	    hypothesis pytest pytest-asyncio pytest-timeout
 	build/free-threaded/bin/python setup.py -q build --build-base build/free-threaded-work --build-lib build/free-threaded
@@ -212,4 +235,4 @@ build/free-threaded/.rivals: build/free-threaded/.built
 
 .PHONY: docs report free-threaded-rivals browser suites servers proofs promtool nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev
 .PHONY: coverage coverage-native oldest
-.PHONY: audit wheels
+.PHONY: audit wheels wheels-quick checks legs

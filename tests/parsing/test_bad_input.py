@@ -138,8 +138,8 @@ def test_a_file_that_keeps_changing_is_given_up(tmp_path, parser):
     code = f"f = open({str(path)!r}, 'ab', 0)\nprint(flush=True)\nwhile True: f.write(b'#')"
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as writer:
         writer.stdout.readline()
-        try:
-            assert parser.parse_file(path).skipped == "changing"
+        try:  # on a busy machine the writer may not have its turn during a whole read
+            assert any(parser.parse_file(path).skipped == "changing" for _ in range(5))
         finally:
             writer.kill()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from perfcore.parsing import Discovery
@@ -39,6 +39,7 @@ IGNORE_FILES = st.lists(PATTERNS, max_size=4).map("\n".join)
 
 @settings(max_examples=60, deadline=None)
 @given(outer=IGNORE_FILES, inner=IGNORE_FILES, exclude=IGNORE_FILES)
+@example(outer="*.py\n!b/", inner="", exclude="")  # files in `b` stay ignored, which pathspec learnt with 1.0
 def test_ignore_files_mean_what_git_takes_them_to_mean(outer, inner, exclude):
     with TemporaryDirectory() as top:
         git("init", "-q", cwd=top)
