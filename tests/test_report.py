@@ -141,6 +141,36 @@ def test_every_library_is_named(stored, read):
         assert name in read.text
 
 
+CACHES = ["perfcore", "functools", "cachetools", "cachebox", "theine", "moka-py", "lru-dict"]
+#: table, and the rows in which each cache has to be
+MATRIX = [
+    ("operations", ["reading what is there", "a request"]),
+    ("ratios", ["mean"]),
+    *((f"space {gil}", ["1,000,000"]) for gil in ("with the GIL", "without the GIL")),
+    *(
+        (f"latency {gil}", [f"{what}, {threads}" for what in ("p50", "p99", "p99.9") for threads in (1, 2)])
+        for gil in ("with the GIL", "without the GIL")
+    ),
+    *(
+        (f"threads {gil}", [f"{what}, {threads}" for what in ("hits", "mix") for threads in (1, 2, 4)])
+        for gil in ("with the GIL", "without the GIL")
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "rows"), MATRIX, ids=lambda value: value if isinstance(value, str) else "")
+def test_every_cache_has_every_figure(stored, name, rows):
+    """Throughput, hit ratio, bytes of an entry, tails: one thread and several, with the GIL and without."""
+    table = stored.table(name)
+    for begin in rows:
+        cells = [cells for row, cells in table.cells.items() if row.startswith(begin)]
+        assert cells
+        for cache in CACHES:
+            assert all(any(one.startswith(cache) for one in row) for row in cells), (
+                f"{cache}: {name}, {begin}"
+            )
+
+
 def test_machine_versions_method_and_caveats_are_there(report, stored, read):
     methods = [suite.method for suite in stored.suites.values()]
     for text in [*stored.machine.values(), *stored.versions, *report.page.CAVEATS, *methods]:

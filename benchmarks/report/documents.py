@@ -34,9 +34,9 @@ HEADLINES = (
     Headline(
         "a request: read, store on a miss", "operations", "a request", "perfcore adaptive", "operations"
     ),
-    Headline("its slowest in a thousand", "latency", "p99.9", "perfcore adaptive", "latency"),
+    Headline("its slowest in a thousand", "latency with the GIL", "p99.9, 1", "perfcore adaptive", "latency"),
     Headline("hit ratio, mean over seven traces", "ratios", "mean", "perfcore adaptive", "ratios"),
-    Headline("memory of an entry", "space", "", "perfcore adaptive", "space"),
+    Headline("memory of an entry", "space with the GIL", "", "perfcore adaptive", "space"),
     Headline("requests, two threads", "threads with the GIL", "mix, 2", "perfcore adaptive", "threads"),
     Headline("a call of a cached function", "functions", "hit, one str", "perfcore lru_cache", "functions"),
     Headline("1 KB read from disk", "disk", "get, 1 KB", "perfcore", "disk"),
@@ -46,9 +46,9 @@ HEADLINES = (
 PANELS = (
     ("operations", "reading what is there", "a hit"),
     ("operations", "a request", "a request: read, store on a miss"),
-    ("latency", "p99.9", "the slowest request in a thousand"),
+    ("latency with the GIL", "p99.9, 1", "the slowest request in a thousand"),
     ("ratios", "mean", "hit ratio, mean over seven traces"),
-    ("space", "", "memory of an entry"),
+    ("space with the GIL", "", "memory of an entry"),
     ("threads without the GIL", "mix, 2", "two threads, without the GIL"),
 )
 
@@ -130,8 +130,8 @@ def everything(found: Results) -> Iterator[str]:
     for title, table in found.tables():
         yield from (f"* {title}, {table.title}: {loss}" for loss in losses(table))
     for name, suite in found.suites.items():
-        yield f"\n### {suite.title}\n\n{suite.method}\n\n`{suite.command}`, or `python -m "
-        f"benchmarks.report measure {name}`"
+        yield f"\n### {suite.title}\n\n{suite.method}\n"
+        yield f"`{suite.command}`, or `python -m benchmarks.report measure {name}`"
         for table in suite.tables:
             yield from _table(table)
 
@@ -139,7 +139,8 @@ def everything(found: Results) -> Iterator[str]:
 def _table(table: Table) -> Iterator[str]:
     names = table.contenders
     direction = "less is better" if table.better == "less" else "more is better"
-    yield f"\n**{table.title}, {table.unit}** ({direction}). {'; '.join(standing(table))}.\n"
+    text = "; ".join(standing(table))
+    yield f"\n**{table.title}, {table.unit}** ({direction}). {text}{'.' if text else ''}".rstrip() + "\n"
     yield f"| | {' | '.join(names)} |"
     yield f"| --- |{' ---: |' * len(names)}"
     for row, cells in table.cells.items():

@@ -14,7 +14,16 @@ from perfcore._native.build import build_info
 from perfcore._version import __version__
 
 #: what other extras install, and is measured or measured with
-ALSO = ("lmdb", "numpy", "opentelemetry-sdk", "prometheus-client", "valkey", "zstandard")
+ALSO = (
+    "distributed",
+    "lmdb",
+    "loky",
+    "numpy",
+    "opentelemetry-sdk",
+    "prometheus-client",
+    "valkey",
+    "zstandard",
+)
 
 
 def machine() -> dict[str, str]:
@@ -49,7 +58,7 @@ def versions() -> dict[str, str]:
 
 def _rivals() -> list[str]:
     listed = (re.match(r"([\w.-]+).*extra == .bench.", line) for line in requires("perfcore") or ())
-    return [*sorted({match[1] for match in listed if match} - {"perfcore"}), *ALSO]
+    return [*sorted({match[1] for match in listed if match} - {"perfcore", "pytest-benchmark"}), *ALSO]
 
 
 def _versions(names: Iterable[str]) -> Iterable[tuple[str, str]]:

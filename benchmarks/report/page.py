@@ -85,13 +85,18 @@ def _table(table: Table, picture: bytes | None) -> str:
     direction = "less is better" if table.better == "less" else "more is better"
     return (
         f"<h3>{escape(table.title)}, {escape(table.unit)} ({direction})</h3>"
-        f'<p class="standing">{escape("; ".join(standing(table)))}.</p>'
+        f"{_standing(table)}"
         f'<ul class="losses">{"".join(f"<li>{escape(str(loss))}</li>" for loss in losses(table))}</ul>'
         f"{_picture(table, picture)}"
         f'<div class="wide"><table data-name="{escape(table.name)}"><thead><tr><th></th>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
         f'<ul class="notes">{"".join(_notes(table))}</ul>'
     )
+
+
+def _standing(table: Table) -> str:
+    text = "; ".join(standing(table))
+    return f'<p class="standing">{escape(text)}.</p>' if text else ""
 
 
 def _picture(table: Table, picture: bytes | None) -> str:

@@ -2,50 +2,31 @@
 
     python -m benchmarks.rivals.scaling [--rounds 3] [--tasks 200] [TREE]
 
-Task: submit and result of a no-op, one after the other and as a burst, on a cluster of two processes on this
-machine, beside a local pool of two processes. Parse: the Python files of TREE (by default the running
-Python's library), cold and without a disk tier, on that cluster, beside two processes that have nothing to do
-with each other and parse half of the files each. These are started and have parsed something before the clock
-runs, as the cluster has. Both take turns; the best time of each counts, because other work only ever adds.
-Caller: the same files once more, with answers that were recorded, which is what a caller has to do for each
-file whatever the number of nodes. Nodes: one more, and one fewer while all of them work.
+Task: submit and result of a no-op, one after the other and many at once, on a cluster of two processes on
+this machine, beside distributed's client on the same one, and in a pool of two, beside other pools. Nodes:
+one more, and one fewer while all of them work, beside Dask's own way. Parse: the Python files of TREE (by
+default the running Python's library), cold and without a disk tier, on a cluster of two, beside two processes
+that have nothing to do with each other and parse half of the files each. These are started and have parsed
+something before the clock runs, as the cluster has. Both take turns; the best time of each counts, because
+other work only ever adds. Caller: the same files once more, with answers that were recorded, which is what a
+caller has to do for each file whatever the number of nodes.
 """
 
 from __future__ import annotations
 
 import argparse
 import multiprocessing
-import statistics
 import sysconfig
 import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks.guard import ready
+from benchmarks.rivals.scaling_tasks import contenders, resized, times
 from perfcore.parsing import optimize_for_performance
-from perfcore.scaling import DaskBackend, HorizontalScaler, LocalBackend
+from perfcore.scaling import DaskBackend
 
 OPTIONS = {"cache_directory": False, "max_concurrency": 1}
-
-
-def nothing() -> None:
-    pass
-
-
-def one_by_one(backend: Any, count: int) -> float:
-    taken = []
-    for _ in range(count):
-        start = time.perf_counter()
-        backend.submit(nothing).result()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
-
-
-def burst(backend: Any, count: int) -> float:
-    start = time.perf_counter()
-    for task in [backend.submit(nothing) for _ in range(count)]:
-        task.result()
-    return (time.perf_counter() - start) / count
 
 
 def parse(paths: list[str], backend: Any = None) -> tuple[float, int]:
@@ -104,17 +85,6 @@ def caller(cluster: Any, paths: list[str]) -> float:
     return min(parse(paths, recorded)[0] for _ in range(3))
 
 
-def resized(cluster: Any) -> tuple[float, float]:
-    """Return the seconds that one node more takes to come, and one fewer to go."""
-    scaler = HorizontalScaler(cluster)
-    more = scaler.scale_out(3).seconds
-    tasks = [cluster.submit(time.sleep, 0.1) for _ in range(30)]
-    fewer = scaler.scale_in(2).seconds
-    for task in tasks:
-        task.result()
-    return more, fewer
-
-
 def split(paths: list[str]) -> tuple[list[str], list[str]]:
     """Return two halves of nearly the same number of bytes."""
     halves: tuple[list[str], list[str]] = ([], [])
@@ -132,6 +102,19 @@ def tree_of(top: str | None) -> list[str]:
     return sorted(str(path) for path in found if not {"site-packages", "dist-packages"} & {*path.parts})
 
 
+def beside(cluster: DaskBackend, paths: list[str], rounds: int) -> tuple[float, float]:
+    """Return the best seconds of two independent processes, and of the cluster, which take turns."""
+    theirs, ours = [], []
+    parse(paths[:300], cluster)
+    for _ in range(rounds):
+        ceiling, expected = independent(paths)
+        taken, symbols = parse(paths, cluster)
+        assert symbols == expected, "the cluster found other symbols"
+        theirs.append(ceiling)
+        ours.append(taken)
+    return min(theirs), min(ours)
+
+
 def main() -> None:
     ready()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
@@ -140,29 +123,16 @@ def main() -> None:
     parser.add_argument("tree", nargs="?")
     arguments = parser.parse_args()
     paths = tree_of(arguments.tree)
-    with DaskBackend.local(2) as cluster, LocalBackend(2, kind="process") as pool:
-        for backend in (pool, cluster):
-            burst(backend, 20)
-        for name, backend in (("cluster", cluster), ("local pool", pool)):
-            single, many = one_by_one(backend, arguments.tasks), burst(backend, arguments.tasks)
-            print(
-                f"task, {name:<11} {single * 1e3:6.2f} ms alone, {many * 1e3:6.2f} ms in a burst", flush=True
-            )
-        more, fewer = resized(cluster)
-        print(f"nodes              one more in {more:.2f} s, one fewer of three busy ones in {fewer:.2f} s")
-        parse(paths[:300], cluster)
-        theirs, ours = [], []
-        for _ in range(arguments.rounds):
-            ceiling, expected = independent(paths)
-            taken, symbols = parse(paths, cluster)
-            assert symbols == expected, "the cluster found other symbols"
-            theirs.append(ceiling)
-            ours.append(taken)
+    with contenders() as (started, found):
+        for what, row in (times(found, arguments.tasks, arguments.rounds) | resized(started)).items():
+            print(f"{what}:", ", ".join(f"{name} {taken * 1e3:.2f} ms" for name, taken in row.items()))
+    with DaskBackend.local(2) as cluster:
+        theirs, ours = beside(cluster, paths, arguments.rounds)
         alone = caller(cluster, paths)
     size = sum(Path(path).stat().st_size for path in paths)
     print(
-        f"parse {len(paths)} files  {min(theirs) / min(ours):.2f}   (bar 0.8; two independent processes "
-        f"{min(theirs):.2f} s, cluster {min(ours):.2f} s)"
+        f"parse {len(paths)} files  {theirs / ours:.2f}   (bar 0.8; two independent processes "
+        f"{theirs:.2f} s, cluster {ours:.2f} s)"
     )
     rate = len(paths) / alone
     print(f"caller             {alone:.2f} s for these {size / 1e6:.0f} MB, {rate:,.0f} files a second")

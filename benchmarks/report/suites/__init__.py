@@ -36,6 +36,7 @@ NAMES = (
     "pools",
     "workers",
     "files",
+    "scaling",
 )
 
 

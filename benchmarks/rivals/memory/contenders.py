@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -26,6 +27,8 @@ class Contender:
     package: str = ""
     #: its ``get`` returns (value, found) and not the value
     pairs: bool = False
+    #: its ``get`` stores what was not there: it has no part in what only reads, or only writes
+    stores: bool = False
 
     @property
     def by_statement(self) -> bool:
@@ -35,6 +38,32 @@ class Contender:
         """Return ``get`` and the writing method of a new cache."""
         cache = self.make(size)
         return cache.get, getattr(cache, self.write)
+
+
+FUNCTOOLS = "functools.lru_cache"
+
+
+def functools_cache(size: int) -> Callable[[Any], Any]:
+    """Return functools' way: a function that is called, and returns what it was given."""
+
+    @functools.lru_cache(maxsize=size)
+    def same(key: Any) -> Any:
+        return key
+
+    return same
+
+
+class Memo:
+    """functools' way as a cache: its ``get`` is the function."""
+
+    def __init__(self, size: int) -> None:
+        self.get = functools_cache(size)
+
+    def set(self, key: Any, _: Any) -> None:
+        self.get(key)
+
+
+MEMO = Contender(FUNCTOOLS, Memo, "set", stores=True)
 
 
 def policy(name: str) -> Contender:
@@ -70,11 +99,11 @@ def named_module(name: str) -> ModuleType | None:
 
 
 def one(name: str) -> Contender | None:
-    """Return the contender of this name, or of the package of this name, and import no other."""
+    """Return the contender of this name, or of the package of this name, and import no other package."""
     if found := next((c for c in OURS if c.name == name), None):
         return found
     for package, module, contender in RIVALS:
-        if package == name and (there := named_module(module)):
+        if package in (name, name.partition(" ")[0]) and (there := named_module(module)):
             return contender(there)
     return None
 

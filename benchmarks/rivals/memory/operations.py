@@ -13,7 +13,7 @@ import gc
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from benchmarks.rivals.memory.contenders import Contender
+from benchmarks.rivals.memory.contenders import MEMO, Contender
 from benchmarks.rivals.memory.report import Bar, print_table
 from benchmarks.rivals.memory.workload import Loop, Zipf, chosen, names, timed
 
@@ -113,8 +113,13 @@ class Filled:
             for key in self.present:
                 write(key, key)
 
-    def reads(self, keys: list[str], rounds: int) -> Row:
-        loops = {name: reading(get, keys) for name, (get, _) in self.bound.items()}
+    def reads(self, keys: list[str], rounds: int, there: bool = True) -> Row:
+        """Time reading; those whose ``get`` stores take part only where all keys are there."""
+        loops = {
+            name: reading(get, keys)
+            for name, (get, _) in self.bound.items()
+            if there or not self.contenders[name].stores
+        }
         return best(
             ({name: timed(loop) for name, loop in loops.items()} for _ in range(READ_ROUNDS * rounds)),
             len(keys),
@@ -128,6 +133,7 @@ class Filled:
         times = {
             name: timed(writing(self.contenders[name], write, keys))
             for name, (_, write) in self.bound.items()
+            if not self.contenders[name].stores
         }
         if "dict" in self.bound:  # it evicts nothing: what it took in is taken out again, which is not timed
             plain = self.bound["dict"][0].__self__  # type: ignore[attr-defined]
@@ -146,7 +152,9 @@ def inserts(size: int, rounds: int, contenders: list[Contender], count: int) -> 
         loops = [writing(contender, getattr(cache, contender.write), keys) for cache in caches]
         return sum(map(timed, loops))
 
-    return best(({c.name: once(c) for c in contenders} for _ in range(rounds)), times * len(keys))
+    return best(
+        ({c.name: once(c) for c in contenders if not c.stores} for _ in range(rounds)), times * len(keys)
+    )
 
 
 def mixes(size: int, rounds: int, contenders: list[Contender], count: int) -> tuple[Row, Row]:
@@ -160,7 +168,9 @@ def mixes(size: int, rounds: int, contenders: list[Contender], count: int) -> tu
     play(zipf.keys[size - 1 :: -1])
     play(zipf.requests(2 * size + count))
     last = zipf.requests(count)
-    ratios = {c.name: 100 * hits(c, get, write, last) / count for c, (get, write) in bound.items()}
+    ratios = {
+        c.name: 100 * hits(c, get, write, last) / count for c, (get, write) in bound.items() if not c.stores
+    }
     return best((play(zipf.requests(count)) for _ in range(rounds)), count), ratios
 
 
@@ -193,7 +203,7 @@ def rows(
     yield "hit", filled.reads(probes, rounds)
     same = {name: name for name in filled.present}
     yield "hit, same object", filled.reads([same[key] for key in probes], rounds)
-    yield "miss", filled.reads(chosen(names(10**7, size), count, size), rounds)
+    yield "miss", filled.reads(chosen(names(10**7, size), count, size), rounds, there=False)
     yield f"get_many of {BATCH}", batches(filled, probes, rounds)
     yield "evicting insert", filled.evictions(rounds)
     del filled
@@ -226,9 +236,10 @@ def bars_of(size: int, what: str, row: Row) -> Iterator[Bar]:
 def run(options: argparse.Namespace) -> list[Bar]:
     bars: list[Bar] = []
     gc.disable()
+    contenders = [*options.contenders, *([] if options.only else [MEMO])]
     for size in map(int, options.sizes.split(",")):
-        found = dict(rows(size, options.rounds, options.contenders))
-        head = [c.name for c in options.contenders]
+        found = dict(rows(size, options.rounds, contenders))
+        head = [c.name for c in contenders]
         cells = [[what, *(_cell(what, row, name) for name in head)] for what, row in found.items()]
         print_table(f"{size:,} entries: ratio to dict (ns an operation)", ["operation", *head], cells)
         bars += [bar for what, row in found.items() for bar in bars_of(size, what, row)]

@@ -16,9 +16,9 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from benchmarks.rivals.memory.contenders import Contender, contenders, named_module
+from benchmarks.rivals.memory.contenders import FUNCTOOLS, Contender, contenders, named_module
 from benchmarks.rivals.memory.report import Bar, print_table
-from benchmarks.rivals.memory.serving import FUNCTOOLS, Server
+from benchmarks.rivals.memory.serving import Server
 
 TRACES = Path(__file__).parents[3] / "tests" / "data" / "traces"
 BEST = "best of ten"

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable
 from threading import Lock
 from typing import Any
 
-from benchmarks.rivals.memory.contenders import Contender
+from benchmarks.rivals.memory.contenders import Contender, functools_cache
 from benchmarks.rivals.memory.operations import Get, Write, hits, mixing
 from benchmarks.rivals.memory.workload import Loop
 
-FUNCTOOLS = "functools.lru_cache"
 #: whose documentation wants a lock around each call where threads share the cache
 WITHOUT_LOCK = ("cachetools", "lru-dict")
-
-
-def functools_cache(size: int) -> Callable[[Any], Any]:
-    """Return functools' way: a function that is called, and returns what it was given."""
-
-    @functools.lru_cache(maxsize=size)
-    def same(key: Any) -> Any:
-        return key
-
-    return same
 
 
 def calling(function: Callable[[Any], Any], keys: Iterable[Any]) -> Loop:
@@ -34,10 +22,10 @@ def calling(function: Callable[[Any], Any], keys: Iterable[Any]) -> Loop:
     return loop
 
 
-def locked(contender: Contender, get: Get, write: Write, keys: Iterable[Any], lock: Lock) -> Loop:
-    """The loop of ``mixing`` where each access has to hold the lock."""
+def guarded(get: Get, write: Write, lock: Lock) -> tuple[Get, Write]:
+    """Return both calls, each of which has to hold the lock."""
 
-    def guarded(key: Any) -> Any:
+    def guarded_get(key: Any) -> Any:
         with lock:
             return get(key)
 
@@ -45,10 +33,17 @@ def locked(contender: Contender, get: Get, write: Write, keys: Iterable[Any], lo
         with lock:
             write(key, value)
 
+    return guarded_get, guarded_write
+
+
+def locked(get: Get, write: Write, keys: Iterable[Any], lock: Lock) -> Loop:
+    """The loop of ``mixing`` where each access has to hold the lock."""
+    get, write = guarded(get, write, lock)
+
     def loop() -> None:
         for key in keys:
-            if guarded(key) is None:
-                guarded_write(key, key)
+            if get(key) is None:
+                write(key, key)
 
     return loop
 
@@ -68,7 +63,7 @@ class Server:
         if self.contender is None:
             return calling(self.function, keys)
         if self.lock is not None:
-            return locked(self.contender, self.get, self.write, keys, self.lock)
+            return locked(self.get, self.write, keys, self.lock)
         return mixing(self.contender, self.get, self.write, keys)
 
     def hits(self, keys: Iterable[Any]) -> int:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import argparse
 import gc
 import resource
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rivals.memory.contenders import POLICIES, contenders
+from benchmarks.rivals.memory.contenders import FUNCTOOLS, POLICIES, functools_cache
+from benchmarks.rivals.memory.interpreters import WITH, Python, Told, ask, interpreters, tell
 from benchmarks.rivals.memory.report import Bar, print_table
-from benchmarks.rivals.memory.serving import FUNCTOOLS, functools_cache
+from benchmarks.rivals.memory.threads import server_of
 from perfcore import Cache
 
 ENTRIES = 1_000_000
@@ -45,9 +45,8 @@ def grown(name: str, entries: int) -> tuple[float, int]:
             cache(key)
 
     else:
-        (contender,) = contenders([name])
-        cache = contender.make(entries)
-        write = getattr(cache, contender.write)
+        write = server_of(name, entries).write
+        cache = write.__self__  # type: ignore[attr-defined]
     gc.collect()
     gc.disable()
     before = resident()
@@ -59,7 +58,8 @@ def grown(name: str, entries: int) -> tuple[float, int]:
 def run(options: argparse.Namespace) -> list[Bar]:
     wanted = [*(c.name for c in options.contenders), FUNCTOOLS]
     wanted += [f"perfcore {policy}{TIMED}" for policy in POLICIES if f"perfcore {policy}" in wanted]
-    found = {name: in_a_process(name) for name in wanted}
+    told = {name: in_a_process(name) for name in wanted}
+    found = {name: one.found for name, one in told.items() if not one.failed}
     rows = [
         [name, f"{grew / ENTRIES:.1f}", f"{said / ENTRIES:.1f}" if said > ENTRIES else "not told"]
         for name, (grew, said) in found.items()
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> list[Bar]:
             max(found[name]) / ENTRIES,
             BARS[TIMED if name.endswith(TIMED) else ""],
         )
-        for name in wanted
+        for name in found
         if name.startswith("perfcore")
     ]
     if {"perfcore adaptive", "perfcore lfu"} <= found.keys():
@@ -81,11 +81,10 @@ def run(options: argparse.Namespace) -> list[Bar]:
     return bars
 
 
-def in_a_process(name: str, entries: int = ENTRIES) -> tuple[float, float]:
-    command = [sys.executable, "-m", __spec__.name, name, str(entries)]
-    grew, said = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    return float(grew), float(said)
+def in_a_process(name: str, entries: int = ENTRIES, python: Python | None = None) -> Told:
+    """Ask, in a process of its own, what the cache grew by and what it says that it has, in bytes."""
+    return ask(python or interpreters()[WITH], __spec__.name, (name, entries))
 
 
 if __name__ == "__main__":
-    print(*grown(sys.argv[1], int(sys.argv[2])))
+    tell(grown(sys.argv[1], int(sys.argv[2])))

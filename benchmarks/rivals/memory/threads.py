@@ -11,38 +11,23 @@ has no GIL.
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import random
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from benchmarks.rivals.memory.contenders import RIVALS, one
+from benchmarks.rivals.memory.contenders import FUNCTOOLS, RIVALS, one
+from benchmarks.rivals.memory.interpreters import NOT_INSTALLED, Python, Told, ask, interpreters, tell
 from benchmarks.rivals.memory.report import Bar, print_table
-from benchmarks.rivals.memory.serving import FUNCTOOLS, WITHOUT_LOCK, Server
-from benchmarks.rivals.memory.workload import Zipf, names
+from benchmarks.rivals.memory.serving import WITHOUT_LOCK, Server
+from benchmarks.rivals.memory.workload import Loop, Zipf, fresh, names
 
-ROOT = Path(__file__).parents[3]
-FREE = ROOT / "build" / "free-threaded"
 NAMES = ("perfcore lru", "perfcore adaptive", *(name for name, _, _ in RIVALS), FUNCTOOLS)
 KINDS = ("hits", "mix")
 COUNTS = (1, 2, 4)
-WITH, WITHOUT = "with the GIL", "without the GIL"
-
-
-class Rate(NamedTuple):
-    """Millions of requests a second, and whether the GIL was on after all; or why there is no rate."""
-
-    rate: float = 0.0
-    gil: bool = True
-    version: str = ""
-    failed: str = ""
 
 
 # --- in the process of one contender ------------------------------------------------------------------------
@@ -50,14 +35,25 @@ class Rate(NamedTuple):
 
 def serve(name: str, size: int, kind: str, folder: Path, count: int) -> float:
     """Return millions of requests a second that ``count`` threads are served."""
+    keys, warm, ids = load(folder, kind)
+    server = server_of(name, size)
+    server.loop(warm)()
+    seconds = together([server.loop(own(keys, ids, number)) for number in range(count)])
+    return count * len(ids) / seconds / 1e6
+
+
+def load(folder: Path, kind: str) -> tuple[list[str], list[str], list[int]]:
+    """Return all keys, those that a cache is warmed with, and which ones are asked for."""
     import numpy as np
 
     warm, ids = (np.load(folder / f"{kind}-{what}.npy").tolist() for what in ("warm", "requests"))
     keys = names(0, max(*warm, *ids) + 1)
-    server = _server(name, size)
-    server.loop([keys[i] for i in warm])()
-    loops = [server.loop(_own(keys, ids, number)) for number in range(count)]
-    ready, starts, ends = threading.Barrier(count), [0.0] * count, [0.0] * count
+    return keys, [keys[i] for i in warm], ids
+
+
+def together(loops: Sequence[Loop]) -> float:
+    """Run each loop in a thread; return the seconds from the first one's own start to the last one's end."""
+    ready, starts, ends = threading.Barrier(len(loops)), [0.0] * len(loops), [0.0] * len(loops)
 
     def work(number: int) -> None:
         ready.wait()
@@ -65,53 +61,36 @@ def serve(name: str, size: int, kind: str, folder: Path, count: int) -> float:
         loops[number]()
         ends[number] = time.perf_counter()
 
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(count)]
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(len(loops))]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    return count * len(ids) / (max(ends) - min(starts)) / 1e6
+    return max(ends) - min(starts)
 
 
-def _server(name: str, size: int) -> Server:
+def server_of(name: str, size: int, shared: bool = True) -> Server:
+    """Return one cache, under a lock where it is shared and its documentation wants one.
+
+    Raises:
+        SystemExit: where its package is not installed.
+    """
     if name == FUNCTOOLS:
         return Server(None, size)
     contender = one(name)
     if contender is None:
-        raise SystemExit(f"{name} is not installed")
-    return Server(contender, size, threading.Lock() if name in WITHOUT_LOCK else None)
+        raise SystemExit(f"{name} {NOT_INSTALLED}")
+    return Server(contender, size, threading.Lock() if shared and name.startswith(WITHOUT_LOCK) else None)
 
 
-def _own(keys: list[str], ids: list[int], number: int) -> list[str]:
+def own(keys: list[str], ids: list[int], number: int) -> list[str]:
     """Return what one thread asks for: key objects and an order of its own."""
-    mine = ["".join(list(keys[i])) for i in ids]
+    mine = [keys[i] for i in ids]
     random.Random(number).shuffle(mine)
-    return mine
-
-
-def child(name: str, size: str, kind: str, folder: str, count: str) -> None:
-    rate = serve(name, int(size), kind, Path(folder), int(count))
-    gil = bool(getattr(sys, "_is_gil_enabled", lambda: True)())
-    print(json.dumps(Rate(rate, gil, sys.version.split()[0])))
+    return fresh(mine)
 
 
 # --- the table ----------------------------------------------------------------------------------------------
-
-
-class Python(NamedTuple):
-    """What starts a Python with perfcore in it; where, because ``-m`` looks there first; and where else."""
-
-    executable: str
-    folder: Path
-    path: str = ""
-
-
-def interpreters() -> dict[str, Python]:
-    """Return the Pythons that there are, by name."""
-    found = {WITH: Python(sys.executable, ROOT)}
-    if (FREE / "bin" / "python").exists():
-        found[WITHOUT] = Python(str(FREE / "bin" / "python"), FREE, str(ROOT))
-    return found
 
 
 def prepare(folder: Path, size: int, count: int) -> None:
@@ -134,41 +113,26 @@ def measure(
     rounds: int,
     kinds: Sequence[str] = KINDS,
     counts: Sequence[int] = COUNTS,
-) -> Iterator[tuple[str, int, str, Rate]]:
+) -> Iterator[tuple[str, int, str, Told]]:
     """Yield kind, number of threads and contender, and how fast it was at best."""
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder), size, count)
         for kind in kinds:
             for threads in counts:
-                best: dict[str, Rate] = {}
+                best: dict[str, Told] = {}
                 for _ in range(rounds):
                     for name in wanted:
-                        rate = _in_a_process(python, name, size, kind, folder, threads)
-                        best[name] = max(best.get(name, rate), rate)
-                yield from ((kind, threads, name, rate) for name, rate in best.items())
-
-
-def _in_a_process(python: Python, name: str, size: int, kind: str, folder: str, threads: int) -> Rate:
-    command = [python.executable, "-W", "ignore", "-m", "benchmarks.rivals.memory.threads"]
-    done = subprocess.run(
-        [*command, name, str(size), kind, folder, str(threads)],
-        env=os.environ | ({"PYTHONPATH": python.path} if python.path else {}),
-        cwd=python.folder,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        return Rate(failed=(done.stderr.strip().splitlines() or ["it ended without a word"])[-1])
-    return Rate(*json.loads(done.stdout))
+                        told = ask(python, __spec__.name, (name, size, kind, folder, threads))
+                        best[name] = max(best.get(name, told), told, key=lambda one: one.found or 0.0)
+                yield from ((kind, threads, name, told) for name, told in best.items())
 
 
 def run(options: argparse.Namespace) -> list[Bar]:
     size = min(10_000, *map(int, options.sizes.split(",")))
     for title, python in interpreters().items():
-        found: dict[tuple[str, int], dict[str, Rate]] = {}
-        for kind, threads, name, rate in measure(python, NAMES, size, 200_000, options.rounds):
-            found.setdefault((kind, threads), {})[name] = rate
+        found: dict[tuple[str, int], dict[str, Told]] = {}
+        for kind, threads, name, told in measure(python, NAMES, size, 200_000, options.rounds):
+            found.setdefault((kind, threads), {})[name] = told
         cells = [[f"{kind}, {n}", *map(_cell, row.values())] for (kind, n), row in found.items()]
         print_table(
             f"M requests/s, {size:,} entries, {title} (*: it is on)", ["requests, threads", *NAMES], cells
@@ -176,9 +140,10 @@ def run(options: argparse.Namespace) -> list[Bar]:
     return []
 
 
-def _cell(rate: Rate) -> str:
-    return "-" if rate.failed else f"{rate.rate:.2f}{'*' * rate.gil}"
+def _cell(told: Told) -> str:
+    return "-" if told.failed else f"{told.found:.2f}{'*' * told.gil}"
 
 
 if __name__ == "__main__":
-    child(*sys.argv[1:])
+    _, _name, _size, _kind, _folder, _count = sys.argv
+    tell(serve(_name, int(_size), _kind, Path(_folder), int(_count)))
