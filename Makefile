@@ -43,12 +43,15 @@ types: dev  ## mypy on the package, and the stubs against the extensions
 	$(VENV)/bin/mypy
 	$(VENV)/bin/stubtest perfcore._native --ignore-missing-stub --allowlist tests/typing/stubtest-allowed.txt
 
-bench: dev servers $(VENV)/.bench  ## the benchmarks of this package, also beside its rivals, and the bounds of the parser's speed
+bench: dev servers $(VENV)/.bench  ## the benchmarks of this package, also beside its rivals, and the bounds of the parser's speed (a quarter of an hour)
 	PYTHONHASHSEED=0 $(PYTEST) benchmarks --benchmark-only --benchmark-autosave
-	PYTHONHASHSEED=0 $(PY) -m benchmarks.rivals memory remote workers io scaling
+	PYTHONHASHSEED=0 $(PY) -m benchmarks.rivals
 	PYTHONHASHSEED=0 $(PY) benchmarks/parsing_ceiling.py
 
-report: dev servers $(VENV)/.bench  ## everything beside its rivals, as one page and charts in build/report (QUICK=1: in two minutes)
+bench-compare:  ## the last two runs that make bench kept: what became slower by more than a quarter, and fails (RUNS="0001 0002")
+	@$(PY) -m benchmarks.compare $(RUNS)
+
+report: dev servers $(VENV)/.bench  ## everything beside its rivals, as one page and charts in build/report (eight minutes; QUICK=1: two)
 	@PYTHONHASHSEED=0 $(PY) -m benchmarks.report all $(if $(QUICK),--quick)
 
 nab: dev  ## the anomaly detector on labelled series, beside published detectors
@@ -233,6 +236,6 @@ build/free-threaded/.rivals: build/free-threaded/.built
 	done
 	@touch $@
 
-.PHONY: docs report free-threaded-rivals browser suites servers proofs promtool nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev
+.PHONY: docs report bench-compare free-threaded-rivals browser suites servers proofs promtool nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev
 .PHONY: coverage coverage-native oldest
 .PHONY: audit wheels wheels-quick checks legs

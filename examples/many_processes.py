@@ -29,6 +29,7 @@ def report(folder: str, started: float) -> tuple[int, str]:
 def main(folder: Path) -> None:
     directory = folder / "cache"
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    (directory / "computed").unlink(missing_ok=True)
     context = multiprocessing.get_context("spawn")
     with context.Pool(4) as pool:
         reports = pool.starmap(report, [(str(directory), time.time() + 1.0)] * 4, chunksize=1)

@@ -1,5 +1,6 @@
 """Figures are only taken where they mean something: other builds, tracers, hashes of chance are refused."""
 
+import json
 import os
 import subprocess
 import sys
@@ -113,6 +114,48 @@ def test_a_harness_fixes_the_hash_seed_by_itself():
     one, two = (run("-c", code, PYTHONHASHSEED=None) for _ in range(2))
     assert one.returncode == 0, one.stderr
     assert one.stdout == two.stdout and one.stdout.startswith("0 ")
+
+
+# --- two runs -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """A function that keeps a run, as pytest-benchmark does, and returns its path."""
+
+    def keep(name, **times):
+        benchmarks = [{"fullname": one, "stats": {"min": seconds}} for one, seconds in times.items()]
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps({"machine_info": {}, "benchmarks": benchmarks}))
+        return path
+
+    return keep
+
+
+def test_one_benchmark_that_became_slower_fails_the_comparison_of_two_runs(runs):
+    before = runs("before", a=1e-6, b=2e-6, c=3e-6)
+    done = run("-m", "benchmarks.compare", before, runs("after", a=1e-6, b=2e-6, c=3.9e-6))
+    assert done.returncode == 1
+    assert "+30.0 %" in done.stdout and done.stdout.rstrip().endswith("3.900 us  c")
+    assert done.stderr.startswith("1 became slower by more than 25 %")
+    assert (
+        run("-m", "benchmarks.compare", "--worse", "40", before, runs("after", a=1e-6, c=3.9e-6)).returncode
+        == 0
+    )
+
+
+def test_a_machine_that_is_slower_is_no_regression(runs):
+    before = runs("before", a=1e-6, b=2e-6, c=3e-6)
+    done = run("-m", "benchmarks.compare", before, runs("after", a=2e-6, b=4e-6, c=6e-6, new=1.0))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "3 benchmarks, all of them at 2.00 times the time" in done.stdout
+
+
+def test_runs_that_are_not_there_and_runs_of_different_benchmarks_are_told(runs):
+    done = run("-m", "benchmarks.compare", "9999", "9998")
+    assert done.returncode == 1 and "there is no run 9999" in done.stderr
+    done = run("-m", "benchmarks.compare", runs("before", a=1.0), runs("after", b=1.0))
+    assert done.returncode == 1 and "no benchmark in common" in done.stderr
 
 
 def test_every_suite_runs():

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-from benchmarks.report import results
+from benchmarks.report import results, words
 from benchmarks.report.charts import Panel, draw, stamped
 from benchmarks.report.results import Results, Table
-from benchmarks.report.words import best_rival, figure, losses, standing, summary
+from benchmarks.report.words import figure, losses, row_of, standing, summary
 
 ROOT = Path(__file__).parents[2]
 STORED = ROOT / "benchmarks" / "results" / "reference.json"
@@ -19,29 +18,6 @@ README, PAGE = ROOT / "README.md", ROOT / "docs" / "benchmarks.md"
 BLOCK = re.compile(r"(<!-- benchmarks: .*? -->\n).*?(<!-- end of benchmarks -->)", re.DOTALL)
 
 
-class Headline(NamedTuple):
-    """A row of the README: a table, the beginning of its row, who of ours, and the suite that measures it."""
-
-    what: str
-    table: str
-    row: str
-    champion: str
-    suite: str
-
-
-HEADLINES = (
-    Headline("a hit", "operations", "reading what is there", "perfcore adaptive", "operations"),
-    Headline(
-        "a request: read, store on a miss", "operations", "a request", "perfcore adaptive", "operations"
-    ),
-    Headline("its slowest in a thousand", "latency with the GIL", "p99.9, 1", "perfcore adaptive", "latency"),
-    Headline("hit ratio, mean over seven traces", "ratios", "mean", "perfcore adaptive", "ratios"),
-    Headline("memory of an entry", "space with the GIL", "", "perfcore adaptive", "space"),
-    Headline("requests, two threads", "threads with the GIL", "mix, 2", "perfcore adaptive", "threads"),
-    Headline("a call of a cached function", "functions", "hit, one str", "perfcore lru_cache", "functions"),
-    Headline("1 KB read from disk", "disk", "get, 1 KB", "perfcore", "disk"),
-    Headline("a counter, one more", "metrics", "a counter", "perfcore", "metrics"),
-)
 #: what the picture shows: table, beginning of the row, and what stands above
 PANELS = (
     ("operations", "reading what is there", "a hit"),
@@ -86,31 +62,17 @@ def picture(found: Results) -> bytes:
     return stamped(draw(panels, "perfcore beside other caches"), found)
 
 
-def row_of(table: Table, begin: str) -> str | None:
-    """Return the last row that begins so: rows of one kind are in the order of their size."""
-    return next((row for row in reversed(table.cells) if row.startswith(begin)), None)
-
-
 def headlines(found: Results) -> Iterator[str]:
     """Yield the lines of the README's table."""
     yield "| | perfcore | best of the others | measured by |"
     yield "| --- | --- | --- | --- |"
-    for what, name, begin, champion, suite in HEADLINES:
-        table = found.table(name)
-        row = row_of(table, begin) if table else None
-        if table is None or row is None or champion not in table.cells[row]:
-            continue
-        cells = table.cells[row]
-        rival = best_rival(table, row)
-        name_of_ours = champion.removeprefix("perfcore").strip() or champion
-        mine = f"{figure(cells[champion], table.unit)}, {name_of_ours}"
-        theirs = f"{figure(cells[rival], table.unit)}, {rival}" if rival else "-"
-        if rival and table.ahead(cells[rival], cells[champion]):
-            theirs = f"**{theirs}**"
-        else:
-            mine = f"**{mine}**"
-        size = row.rpartition(", ")[2] if row.endswith("entries") else ""
-        yield f"| {what}{f', {size}' if size else ''} | {mine} | {theirs} | `{suite}` |"
+    for line in words.headlines(found):
+        mine, theirs = (
+            "-" if name is None else f"{mark}{figure(value, line.table.unit)}, {name}{mark}"
+            for name, value, best in (line.ours, line.theirs)
+            for mark in ["**" if best else ""]
+        )
+        yield f"| {line.what} | {mine} | {theirs} | `{line.suite}` |"
     yield ""
     yield (
         f"{found.machine.get('processor', '')}, {found.machine.get('cores', '')} cores, "

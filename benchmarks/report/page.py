@@ -11,7 +11,7 @@ import msgspec
 
 from benchmarks.report.charts import MOST_PANELS
 from benchmarks.report.results import Results, Suite, Table, ours
-from benchmarks.report.words import figure, losses, standing, summary
+from benchmarks.report.words import figure, headlines, losses, standing, summary
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -38,6 +38,7 @@ def page(results: Results, pictures: Mapping[str, bytes]) -> str:
         else "a full run",
         "taken": escape(results.taken),
         "summary": escape(summary(results)),
+        "short": "".join(_short(results)),
         "losses": "".join(_all_losses(results)),
         "machine": _pairs(results.machine),
         "versions": _pairs(results.versions),
@@ -56,39 +57,69 @@ def page(results: Results, pictures: Mapping[str, bytes]) -> str:
 
 def _pairs(pairs: Mapping[str, str]) -> str:
     return "".join(
-        f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in pairs.items()
+        f'<tr><th scope="row">{escape(name)}</th><td>{escape(value)}</td></tr>'
+        for name, value in pairs.items()
     )
 
 
+def _short(results: Results) -> Iterator[str]:
+    """Yield the rows that stand first, the better figure of each marked."""
+    for line in headlines(results):
+        table = line.table
+        mine, theirs = (
+            "<td>-</td>" if name is None else _marked(f"{figure(value, table.unit)}, {name}", best)
+            for name, value, best in (line.ours, line.theirs)
+        )
+        yield (
+            f'<tr><th scope="row"><a href="#{_id(table)}">{escape(line.what)}</a></th>{mine}{theirs}'
+            f"<td>{'less' if table.better == 'less' else 'more'}</td></tr>"
+        )
+
+
 def _all_losses(results: Results) -> Iterator[str]:
+    """Yield for each table who is better there, and how often; the sentences stand beside the table."""
     for title, table in results.tables():
         if behind := losses(table):
-            items = "".join(f"<li>{escape(str(loss))}</li>" for loss in behind)
-            yield f"<h3>{escape(title)}: {escape(table.title)}</h3><ul class='losses'>{items}</ul>"
+            rows, rivals = {loss.row for loss in behind}, dict.fromkeys(loss.rival for loss in behind)
+            yield (
+                f'<tr><th scope="row"><a href="#{_id(table)}">{escape(title)}: {escape(table.title)}</a></th>'
+                f"<td>{len(rows)} of {len(table.cells)}</td><td>{escape(', '.join(rivals))}</td></tr>"
+            )
+
+
+def _id(table: Table) -> str:
+    return f"table-{table.name.replace(' ', '-')}"
+
+
+def _marked(text: str, best: bool) -> str:
+    return f'<td class="best"><strong>{escape(text)}</strong></td>' if best else f"<td>{escape(text)}</td>"
 
 
 def _suite(name: str, suite: Suite, pictures: Mapping[str, bytes]) -> str:
     tables = "".join(_table(table, pictures.get(table.name)) for table in suite.tables)
     return (
         f'<section id="{name}"><h2>{escape(suite.title)}</h2><p>{escape(suite.method)}</p>'
-        f"<p>Again: <code>{escape(suite.command)}</code></p>{tables}</section>"
+        f"<p>Measured again by <code>{escape(suite.command)}</code>.</p>{tables}</section>"
     )
 
 
 def _table(table: Table, picture: bytes | None) -> str:
     names = table.contenders
-    head = "".join(f"<th{_kind(table, name)}>{escape(name)}</th>" for name in names)
+    head = "".join(f'<th scope="col"{_kind(table, name)}>{escape(name)}</th>' for name in names)
     rows = "".join(
-        f"<tr><th>{escape(row)}</th>{''.join(_cell(table, row, name) for name in names)}</tr>"
+        f'<tr><th scope="row">{escape(row)}</th>'
+        + f"{''.join(_cell(table, row, name) for name in names)}</tr>"
         for row in table.cells
     )
     direction = "less is better" if table.better == "less" else "more is better"
+    title = escape(f"{table.title}, {table.unit} ({direction})")
     return (
-        f"<h3>{escape(table.title)}, {escape(table.unit)} ({direction})</h3>"
+        f'<h3 id="{_id(table)}">{title}</h3>'
         f"{_standing(table)}"
         f'<ul class="losses">{"".join(f"<li>{escape(str(loss))}</li>" for loss in losses(table))}</ul>'
         f"{_picture(table, picture)}"
-        f'<div class="wide"><table data-name="{escape(table.name)}"><thead><tr><th></th>{head}</tr></thead>'
+        f'{_scrolling(title)}<table data-name="{escape(table.name)}"><caption>{title}</caption>'
+        f"<thead><tr><td></td>{head}</tr></thead>"
         f"<tbody>{rows}</tbody></table></div>"
         f'<ul class="notes">{"".join(_notes(table))}</ul>'
     )
@@ -103,10 +134,16 @@ def _picture(table: Table, picture: bytes | None) -> str:
     if picture is None:
         return ""
     data = base64.b64encode(picture).decode()
-    image = f'<img alt="Bars of the table below: {escape(table.title)}" src="data:image/png;base64,{data}">'
+    title = f"Bars of the table below: {escape(table.title)}"
+    image = f'{_scrolling(title)}<img alt="{title}" src="data:image/png;base64,{data}"></div>'
     if len(table.cells) > MOST_PANELS:
         image += f"<p class='quiet'>The chart has the first {MOST_PANELS} of {len(table.cells)} rows.</p>"
     return image
+
+
+def _scrolling(title: str) -> str:
+    """Open what scrolls by itself where the window is narrow, with the keyboard too."""
+    return f'<div class="wide" role="region" tabindex="0" aria-label="{title}">'
 
 
 def _kind(table: Table, name: str) -> str:
@@ -120,8 +157,7 @@ def _cell(table: Table, row: str, name: str) -> str:
         return "<td>-</td>"
     competing = {one: value for one, value in cells.items() if one not in table.floors}
     best = (min if table.better == "less" else max)(competing.values(), default=None)
-    first = ' class="best"' if name in competing and cells[name] == best else ""
-    return f"<td{first}>{figure(cells[name])}</td>"
+    return _marked(figure(cells[name]), name in competing and cells[name] == best)
 
 
 def _notes(table: Table) -> Iterator[str]:

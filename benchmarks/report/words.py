@@ -120,3 +120,69 @@ def summary(results: Results) -> str:
         f"In {len(behind)} of {held} comparisons a rival is better than the part of perfcore that is held "
         f"against it ({', '.join(rivals)}). Each of them is listed."
     )
+
+
+# --- what stands first --------------------------------------------------------------------------------------
+
+
+class Headline(NamedTuple):
+    """What stands first: a table, the beginning of its row, who of ours, and the suite that measures it."""
+
+    what: str
+    table: str
+    row: str
+    champion: str
+    suite: str
+
+
+HEADLINES = (
+    Headline("a hit", "operations", "reading what is there", "perfcore adaptive", "operations"),
+    Headline(
+        "a request: read, store on a miss", "operations", "a request", "perfcore adaptive", "operations"
+    ),
+    Headline("its slowest in a thousand", "latency with the GIL", "p99.9, 1", "perfcore adaptive", "latency"),
+    Headline("hit ratio, mean over seven traces", "ratios", "mean", "perfcore adaptive", "ratios"),
+    Headline("memory of an entry", "space with the GIL", "", "perfcore adaptive", "space"),
+    Headline("requests, two threads", "threads with the GIL", "mix, 2", "perfcore adaptive", "threads"),
+    Headline("a call of a cached function", "functions", "hit, one str", "perfcore lru_cache", "functions"),
+    Headline("1 KB read from disk", "disk", "get, 1 KB", "perfcore", "disk"),
+    Headline("a counter, one more", "metrics", "a counter", "perfcore", "metrics"),
+)
+
+
+class Side(NamedTuple):
+    """Who, how good, and whether that is the better one; nobody is None."""
+
+    name: str | None
+    value: float = 0.0
+    best: bool = False
+
+
+class Line(NamedTuple):
+    """One of the headlines with its figures."""
+
+    what: str
+    table: Table
+    ours: Side
+    theirs: Side
+    suite: str
+
+
+def headlines(results: Results) -> Iterator[Line]:
+    """Yield what stands first, as far as it was measured."""
+    for what, name, begin, champion, suite in HEADLINES:
+        table = results.table(name)
+        row = row_of(table, begin) if table else None
+        if table is None or row is None or champion not in table.cells[row]:
+            continue
+        cells, rival = table.cells[row], best_rival(table, row)
+        lost = rival is not None and table.ahead(cells[rival], cells[champion])
+        theirs = Side(None) if rival is None else Side(rival, cells[rival], lost)
+        ours_ = Side(champion.removeprefix("perfcore").strip() or champion, cells[champion], not lost)
+        size = f", {row.rpartition(', ')[2]}" if row.endswith("entries") else ""
+        yield Line(f"{what}{size}", table, ours_, theirs, suite)
+
+
+def row_of(table: Table, begin: str) -> str | None:
+    """Return the last row that begins so: rows of one kind are in the order of their size."""
+    return next((row for row in reversed(table.cells) if row.startswith(begin)), None)

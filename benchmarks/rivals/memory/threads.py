@@ -131,7 +131,7 @@ def run(options: argparse.Namespace) -> list[Bar]:
     size = min(10_000, *map(int, options.sizes.split(",")))
     for title, python in interpreters().items():
         found: dict[tuple[str, int], dict[str, Told]] = {}
-        for kind, threads, name, told in measure(python, NAMES, size, 200_000, options.rounds):
+        for kind, threads, name, told in measure(python, NAMES, size, 150_000, min(2, options.rounds)):
             found.setdefault((kind, threads), {})[name] = told
         cells = [[f"{kind}, {n}", *map(_cell, row.values())] for (kind, n), row in found.items()]
         print_table(
