@@ -4,7 +4,8 @@
 
 Every figure is the minimum of several rounds in which both sides take turns; a row says how much of the
 rival's cost ours is, and the bound that the project holds itself to. Loops are the same on both sides and
-counted on both, which favours the slower one. prometheus_client comes with ``pip install prometheus_client``.
+counted on both, which favours the slower one. prometheus_client comes with ``pip install prometheus_client``,
+and ``make free-threaded-rivals`` builds the CPython without the GIL in which threads share a counter.
 """
 
 from __future__ import annotations
@@ -12,10 +13,7 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
-import sys
-import sysconfig
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter_ns
@@ -24,32 +22,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.guard import ready
-from benchmarks.rivals import metrics_libraries
+from benchmarks.rivals import metrics_libraries, metrics_sharing
+from benchmarks.rivals.rows import Loop, duel, head, remark, row, share, total
 from perfcore.metrics import Counter, Histogram, Registry, SampleRing, Timer
-
-Loop = Callable[[], object]
-
-
-def timed(loop: Loop) -> float:
-    start = time.perf_counter()
-    loop()
-    return time.perf_counter() - start
-
-
-def duel(ours: Loop, theirs: Loop, rounds: int) -> tuple[float, float]:
-    """Seconds of each side, the minimum of rounds taken in turn."""
-    best = [float("inf"), float("inf")]
-    for _ in range(rounds):
-        for side, loop in enumerate((ours, theirs)):
-            best[side] = min(best[side], timed(loop))
-    return best[0], best[1]
-
-
-def row(name: str, ours: float, theirs: float, bound: float, unit: float, label: str = "ns") -> None:
-    ratio = ours / theirs
-    verdict = "holds" if ratio <= bound else "MISSED"
-    times = f"{ours * unit:>9.1f} {theirs * unit:>9.1f} {label:<3}"
-    print(f"{name:<58} {times} {ratio:>7.3f} <= {bound:<6.4g} {verdict}", flush=True)
 
 
 def calling(function: Callable[..., Any], count: int, *arguments: Any) -> Loop:
@@ -84,7 +59,7 @@ def recording(count: int, rounds: int) -> None:
     try:
         rival = importlib.import_module("prometheus_client")
     except ImportError:
-        print("prometheus_client is not installed", file=sys.stderr)
+        remark("Counter.inc() and Histogram.observe(v)", "prometheus_client is not installed")
     else:
         theirs = rival.CollectorRegistry()
         their_counter = rival.Counter("c", "c", registry=theirs)
@@ -206,43 +181,7 @@ def accuracy(count: int) -> None:
         histogram.observe_many(values)
         exact = np.quantile(values, quantiles)
         worst = max(abs(histogram.quantile(q) / e - 1) for q, e in zip(quantiles, exact, strict=True))
-        verdict = "holds" if worst <= 0.01083 else "MISSED"
-        print(
-            f"quantiles of {count:,} values, {name:<12} largest error {worst:.4%} <= 1.083% {verdict}",
-            flush=True,
-        )
-
-
-def sharing(rounds: int) -> None:
-    """Without the GIL: two threads on one counter against two threads on two."""
-    registry, count = Registry(), 300_000
-
-    def run(counters: list[Counter]) -> float:
-        barrier = threading.Barrier(3)
-
-        def work(counter: Counter) -> None:
-            inc = counter.inc  # a handle of the thread's own
-            barrier.wait()
-            for _ in range(count):
-                inc()
-            barrier.wait()
-
-        threads = [threading.Thread(target=work, args=(counter,)) for counter in counters]
-        for thread in threads:
-            thread.start()
-        barrier.wait()
-        start = time.perf_counter()
-        barrier.wait()
-        seconds = time.perf_counter() - start
-        for thread in threads:
-            thread.join()
-        return seconds
-
-    one, two = Counter("one", registry=registry), Counter("two", registry=registry)
-    apart, shared = zip(*((run([one, two]), run([one, one])) for _ in range(rounds)), strict=True)
-    ratio = min(apart) / min(shared)
-    verdict = "holds" if ratio >= 0.85 else "MISSED"
-    print(f"two threads on one counter reach {ratio:.2f} of two threads on two, bound 0.85, {verdict}")
+        share(f"largest error of {len(quantiles)} quantiles of {count:,} values, {name}", worst, 0.01083)
 
 
 def main() -> None:
@@ -253,13 +192,13 @@ def main() -> None:
     options = parser.parse_args()
     ready()
     gc.disable()
-    print(f"{'ours / theirs':<58} {'ours':>9} {'theirs':>9}       ratio    bound")
+    head()
     recording(options.count, options.rounds)
     reading(options.rounds)
     snapshots(options.rounds)
-    if sysconfig.get_config_var("Py_GIL_DISABLED"):
-        sharing(options.rounds)
+    metrics_sharing.show(options.rounds)
     accuracy(options.values)
+    total()
     print("\nbeside other libraries")
     metrics_libraries.show()
 

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable
 
 from benchmarks.guard import ready
+from benchmarks.rivals.rows import head, row, total
 from perfcore.memory import BufferPool, ObjectPool
 
 KB = 1024
@@ -87,16 +88,13 @@ def measure(size: int, rounds: int) -> tuple[dict[str, float], dict[str, float]]
 
 
 def buffers(rounds: int) -> None:
-    print(f"{'':>8}  {'burst of 32: bytearray / pool':<32} one at a time: pool / bytearray")
     for size in SIZES:
         burst, single = measure(size, rounds)
-        ratio = burst["plain"] / burst["pool"]
-        without = burst["plain"] / burst["never"]
-        print(
-            f"{size // KB:>6} KB  {ratio:5.2f}x (uncleared {without:5.2f}x)          "
-            f"{single['pool'] / single['plain']:.2f}",
-            flush=True,
-        )
+        name, unit = f"{size // KB:,} KB", 1e6 / ALIVE
+        lazy = f" ({burst['plain'] / burst['never']:.2f} uncleared)"
+        pair = burst["pool"], burst["plain"]
+        row(f"{ALIVE} of {name} at once / bytearray", *pair, 4, unit, "us", saves=True, note=lazy)
+        row(f"one of {name} at a time / bytearray", single["pool"], single["plain"], 1.15, 1e6, "us")
 
 
 def pair_times(rounds: int, count: int = 200_000) -> tuple[dict[str, float], int]:
@@ -119,8 +117,7 @@ def pair_times(rounds: int, count: int = 200_000) -> tuple[dict[str, float], int
 
 def pairs(rounds: int) -> None:
     found, count = pair_times(rounds)
-    cells = ", ".join(f"{name} {seconds / count * 1e9:.0f} ns" for name, seconds in found.items())
-    print(f"acquire + release / pop + append: {found['pool'] / found['deque']:.2f}   ({cells})")
+    row("acquire + release / deque.pop + append", found["pool"], found["deque"], 1.5, 1e9 / count)
 
 
 def main() -> None:
@@ -129,8 +126,10 @@ def main() -> None:
     options = parser.parse_args()
     ready()
     gc.disable()
+    head()
     buffers(options.rounds)
     pairs(options.rounds)
+    total()
 
 
 if __name__ == "__main__":
