@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from perfcore.config.loading import Loaded, Setting, load
 from perfcore.config.schema import PerformanceConfig
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from perfcore.cache import AdaptiveCacheStrategy, Cache, CacheManager, DiskCache, PredictiveCaching
     from perfcore.fastpath import FastPath
     from perfcore.io import IOOptimizer
+    from perfcore.memory import BufferPool, MemoryOptimizer, ObjectPool, PooledBuffer
+    from perfcore.memory.reports import MemoryReport
     from perfcore.monitor import (
         MetricsCollector,
         PerformanceAlerting,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ManagerStatus", "PartStatus", "PerformanceManager"]
 
+T = TypeVar("T")
 
 _shared: PerformanceManager | None = None
 _sharing = Lock()
@@ -193,6 +196,56 @@ class PerformanceManager(Serving):
         """Files that are kept open, buffers for readers, and whether they pay."""
         optimizer: IOOptimizer = self._part("io_optimizer")
         return optimizer
+
+    @property
+    def memory_optimizer(self) -> MemoryOptimizer:
+        """Pools that pay, a collector that costs little, leaks, and relief when memory is short.
+
+        It works by itself from :meth:`start` on where the configuration has ``memory_optimization``, and
+        looks after the memory tier and :attr:`buffers`; nothing happens otherwise unless it is asked.
+        """
+        optimizer: MemoryOptimizer = self._part("memory_optimizer")
+        return optimizer
+
+    @property
+    def buffers(self) -> BufferPool:
+        """The pool of buffers of this manager."""
+        pool: BufferPool = self._part("buffers")
+        return pool
+
+    def get_optimal_buffer(self, size: int | str, /) -> PooledBuffer:
+        """Return a buffer of ``size`` bytes in the smallest class that fits; raises as the pool does."""
+        return self.buffers.acquire(size)
+
+    def return_buffer(self, buffer: PooledBuffer, /) -> None:
+        """Give a buffer back. Raises BufferError when it was, and while views of it are in use."""
+        buffer.release()
+
+    def create_object_pool(
+        self,
+        factory: Callable[[], T],
+        size: int | None = None,
+        reset: Callable[[T], object] | None = None,
+        name: str | None = None,
+    ) -> ObjectPool[T]:
+        """Return a pool that :meth:`status` shows; see :meth:`.MemoryOptimizer.create_object_pool`.
+
+        >>> with PerformanceManager() as manager:
+        ...     pool = manager.create_object_pool(list, 20, list.clear)
+        ...     manager.status().parts["memory_optimizer"].stats.pools["list"].idle
+        2
+        """
+        return self.memory_optimizer.create_object_pool(factory, size, reset, name)
+
+    def optimize_memory(self) -> MemoryReport:
+        """See :meth:`.MemoryOptimizer.optimize_memory`; returns what was done and measured."""
+        return self.memory_optimizer.optimize_memory()
+
+    async def aoptimize_memory(self) -> MemoryReport:
+        """:meth:`optimize_memory`, without holding up the event loop."""
+        from asyncio import to_thread
+
+        return await to_thread(self.optimize_memory)
 
     def get_metrics(self) -> PerformanceMetrics:
         """Return what the machine, the process and the parts do now; what is not measured is None."""

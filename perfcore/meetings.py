@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from perfcore.fastpath import FastPath
 
 if TYPE_CHECKING:
-    from perfcore.cache import AdaptiveCacheStrategy, CacheManager, PredictiveCaching
+    from perfcore.cache import AdaptiveCacheStrategy, Cache, CacheManager, PredictiveCaching
+    from perfcore.memory import MemoryOptimizer
     from perfcore.monitor import MetricsCollector, PerformanceAlerting
     from perfcore.scaling import Backend
     from perfcore.workers import WorkerPool
@@ -67,6 +68,29 @@ def _let_preload(strategy: AdaptiveCacheStrategy | None, predictor: PredictiveCa
         strategy.preload = predictor.preload_predicted_data
 
 
+def _let_shrink(optimizer: MemoryOptimizer, cache: Cache[Any, Any]) -> None:
+    if cache.capacity:  # none where memory is off
+        optimizer.register(cache, "memory")
+
+
+def _let_give_back(alerts: PerformanceAlerting, optimizer: MemoryOptimizer) -> None:
+    def give_back(alert: Any) -> None:
+        optimizer.give_back()
+
+    alerts.actions.add("trigger_gc", give_back)
+
+
+def _count_pools(monitor: MetricsCollector, optimizer: MemoryOptimizer) -> None:
+    from perfcore.monitor.application import PoolMetricsCollector
+
+    monitor.add(PoolMetricsCollector(optimizer.pools, monitor.caching.interval))
+
+
+def _let_hold(optimizer: MemoryOptimizer, strategy: AdaptiveCacheStrategy | None) -> None:
+    if strategy is not None:
+        strategy.hold = lambda: optimizer.relieved
+
+
 #: what two parts have to do with each other
 _MEETINGS: dict[tuple[str, str], Callable[[Any, Any], None]] = {
     ("monitor", "memory"): lambda monitor, cache: monitor.caching.add("memory", cache),
@@ -74,7 +98,12 @@ _MEETINGS: dict[tuple[str, str], Callable[[Any, Any], None]] = {
     ("monitor", "workers"): _count_tasks,
     ("monitor", "backend"): _watch_nodes,
     ("monitor", "strategy"): _let_adapt,
+    ("monitor", "memory_optimizer"): _count_pools,
     ("alerts", "workers"): _let_scale,
+    ("alerts", "memory_optimizer"): _let_give_back,
+    ("memory_optimizer", "memory"): _let_shrink,
+    ("memory_optimizer", "buffers"): lambda optimizer, pool: optimizer.register(pool, "buffers"),
+    ("memory_optimizer", "strategy"): _let_hold,
     ("fast_path", "profiler"): lambda path, profiler: path.add(
         "no profiles", profiler.pause, profiler.resume
     ),

@@ -261,7 +261,15 @@ PARTS = (
         at_start=_are_scaled,
     ),
     Part("cpu_optimizer", lambda c: True, working.cpu_optimizer, nothing, needs=("workers",)),
-    Part("io_optimizer", lambda c: True, working.io_optimizer, nothing),
+    Part("buffers", lambda c: True, working.buffers, nothing),
+    Part("io_optimizer", lambda c: True, working.io_optimizer, nothing, needs=("buffers",)),
+    Part(
+        "memory_optimizer",
+        lambda c: True,
+        working.memory_optimizer,
+        nothing,
+        at_start=lambda c: c.memory_optimization.enabled,
+    ),
     Part(
         "predictor",
         _caching(lambda c: c.policies.warmup == "predictive"),

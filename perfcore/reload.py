@@ -76,6 +76,8 @@ _READERS = {
     "caching.layers.distributed": ("distributed",),
     "caching": ("memory", "disk", "distributed", "cache"),
     "parsing": ("parser",),
+    "memory_optimization": ("memory_optimizer",),
+    "memory_optimization.buffers": ("buffers",),
     "monitoring": ("monitor", "alerts", "profiler"),
     "workers": ("workers",),
 }

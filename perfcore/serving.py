@@ -10,6 +10,8 @@ from perfcore.types import CountsLookups
 
 if TYPE_CHECKING:
     from perfcore.cache import CacheManager
+    from perfcore.memory import MemoryOptimizer
+    from perfcore.memory.reports import Decision
     from perfcore.metrics import Registry
     from perfcore.monitor import MetricsCollector, MetricsServer, PerformanceAlerting, Sources
     from perfcore.monitor.serve import PartState
@@ -122,11 +124,22 @@ def sources(manager: Serving, registry: Registry | None = None) -> Sources:
         running = manager.status().parts["workers"].state == "running"
         return added | ({"workers": manager._built["workers"]} if running else {})
 
+    def pools() -> dict[str, Any]:
+        optimizer: MemoryOptimizer | None = manager._built.get("memory_optimizer")
+        own = {"buffers": manager._built["buffers"]} if "buffers" in manager._built else {}
+        return own | ({} if optimizer is None else dict(optimizer.pools()))
+
+    def changes() -> list[Decision]:
+        optimizer: MemoryOptimizer | None = manager._built.get("memory_optimizer")
+        return [] if optimizer is None else optimizer.decisions()
+
     return Sources(
         parts=lambda: _parts(manager.status()),
         caches=caches,
         health=health,
         workers=workers,
+        pools=pools,
+        changes=changes,
         monitor=monitor,
         alerts=alerts,
         registry=default_registry if registry is None else lambda: registry,

@@ -211,7 +211,7 @@ def test_without_code_splitting_everything_that_is_on_is_built_at_the_start(tmp_
     ) as manager:
         states = {name: part.state for name, part in manager.status().parts.items()}
         running = dict.fromkeys(["memory", "disk", "cache", "strategy", "parser", "fast_path"], "running")
-        running |= dict.fromkeys(["cpu_optimizer", "io_optimizer"], "running")
+        running |= dict.fromkeys(["cpu_optimizer", "io_optimizer", "memory_optimizer", "buffers"], "running")
         off = dict.fromkeys(
             [
                 "distributed",

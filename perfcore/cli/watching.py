@@ -37,7 +37,7 @@ def view(live: dict[str, Any], server: str, problem: str = "") -> RenderableType
     series = live["history"]["series"]
     parts: list[RenderableType] = [_head(live, server, problem)]
     parts += [Text(f"  ! {printable(text)}", style="red") for text in live["health"]["problems"]]
-    for make in (_caches, _calls, _others, _alerts, _policies, _decisions):
+    for make in (_caches, _pools, _calls, _others, _alerts, _policies, _decisions):
         table = make(live, series)
         if table.row_count:
             parts.append(table)
@@ -82,6 +82,18 @@ def _caches(live: dict[str, Any], series: dict[str, Any]) -> Table:
     return _table(
         "Caches", ["cache", "state ", "hit ratio", "lately ", "entries", "bytes", "evictions"], rows
     )
+
+
+def _pools(live: dict[str, Any], series: dict[str, Any]) -> Table:
+    rows = []
+    for one in live.get("pools", []):
+        form = format_size if one["unit"] == "bytes" else _count
+        ratio = _or(one["hit_ratio"], _percent)
+        lent, idle = _or(one["in_use"], form), _or(one["idle"], form)
+        lately = sparkline(series.get(f"pool.{one['name']}.in_use", []))
+        rows.append((one["name"], lent, lately, idle, ratio, _or(one["acquired"], _count), one["leaked"]))
+    columns = ["pool", "lent", "lately ", "idle", "were there", "acquired", "leaked"]
+    return _table("Pools", columns, rows)
 
 
 def _calls(live: dict[str, Any], series: dict[str, Any]) -> Table:
@@ -155,7 +167,7 @@ def _decisions(live: dict[str, Any], series: dict[str, Any]) -> Table:
         (_clock(one["time"]), one["cache"], one["what"], one["why"])
         for one in live.get("decisions", [])[:_LISTED]
     ]
-    return _table("Changes, latest first", ["time", "cache ", "change ", "shadow hits "], rows)
+    return _table("Changes, latest first", ["time", "where ", "change ", "why "], rows)
 
 
 def _or(value: float | None, form: Callable[[Any], str]) -> str:

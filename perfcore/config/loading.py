@@ -32,6 +32,7 @@ DISABLES: dict[str, tuple[str, object]] = {
     "distributed": ("caching.layers.distributed.enabled", False),
     "prefetch": ("caching.policies.warmup", "lazy"),
     "parse_cache": ("parsing.enable_parse_cache", False),
+    "memory_optimization": ("memory_optimization.enabled", False),
     "monitoring": ("monitoring.enabled", False),
     "alerts": ("monitoring.enable_alerts", False),
     "profiling": ("monitoring.enable_profiling", False),

@@ -6,18 +6,31 @@ Sizes are bytes, durations seconds, percentages 0-100. How else a setting may be
 
 from __future__ import annotations
 
-import os
-import re
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
-from perfcore.units import parse_duration, parse_size
+from perfcore.config.values import (
+    Action,
+    Compression,
+    Count,
+    Directory,
+    Invalidation,
+    Level,
+    Nodes,
+    Patience,
+    Percent,
+    Ratio,
+    Seconds,
+    Size,
+    Strategy,
+)
 
 __all__ = [
     "Alert",
     "Alerts",
     "AutoScaling",
+    "Buffers",
     "CacheConfig",
     "DiskLayer",
     "DistributedLayer",
@@ -25,6 +38,7 @@ __all__ = [
     "Layers",
     "LoadAlert",
     "MemoryLayer",
+    "MemoryOptimization",
     "Monitoring",
     "Optimization",
     "Parsing",
@@ -39,47 +53,6 @@ __all__ = [
 ]
 
 KB, MB, GB = 1 << 10, 1 << 20, 1 << 30
-
-# a password has no business in what status(), explain() and repr() show
-_NODE = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
-
-
-def _read_directory(value: str | os.PathLike[str]) -> str | bytes:
-    if "\0" in str(value):
-        raise ValueError("Expected a path without NUL characters")
-    return os.path.expanduser(value)  # noqa: PTH111 - pathlib's raises for a user without a home
-
-
-def _read_compression(value: object) -> object:
-    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
-
-
-def _read_invalidation(value: object) -> object:
-    return "dependency" if value == "dependency-based" else value
-
-
-def _read_nodes(value: object) -> object:
-    nodes = value if isinstance(value, list | tuple) else ()
-    if not all(_NODE.fullmatch(node) for node in nodes if isinstance(node, str)):
-        raise ValueError("Expected each node as `host` or `host:port`, without scheme or password")
-    return value
-
-
-# A type carries the function that reads what people write for it ("read") and what that accepts.
-Size = Annotated[int, Meta(ge=1, extra={"read": parse_size, "accepts": "int | str"})]
-Seconds = Annotated[float, Meta(gt=0, extra={"read": parse_duration, "accepts": "float"})]
-Patience = Annotated[float, Meta(ge=0, extra={"read": parse_duration, "accepts": "float"})]
-Directory = Annotated[str, Meta(min_length=1, extra={"read": _read_directory, "accepts": "str"})]
-Compression = Annotated[Literal["off", "on", "adaptive"], Meta(extra={"read": _read_compression})]
-Invalidation = Annotated[Literal["ttl", "dependency", "manual"], Meta(extra={"read": _read_invalidation})]
-Percent = Annotated[float, Meta(ge=0, le=100)]
-Ratio = Annotated[float, Meta(ge=0, le=1)]
-Count = Annotated[int, Meta(ge=1)]
-Nodes = Annotated[tuple[str, ...], Meta(extra={"read": _read_nodes})]
-
-Level = Literal["conservative", "balanced", "aggressive"]
-Strategy = Literal["lru", "lfu", "random", "adaptive"]
-Action = Literal["scale_workers", "trigger_gc", "enable_fast_path"]
 
 
 class Section(Struct, frozen=True, forbid_unknown_fields=True):
@@ -149,6 +122,37 @@ class CacheConfig(Section, frozen=True, kw_only=True):
     enabled: bool = True
     layers: Layers = field(default_factory=Layers)
     policies: Policies = field(default_factory=Policies)
+
+
+class Buffers(Section, frozen=True, kw_only=True):
+    """The manager's pool of buffers: blocks of each small class at first and at most, idle bytes in all."""
+
+    initial: Annotated[int, Meta(ge=0)] = 10
+    per_class: Count = 20
+    max_bytes: Size = 64 * MB
+
+    def __post_init__(self) -> None:
+        if self.initial > self.per_class:
+            raise ValueError(f"Expected `initial` <= `per_class`, got {self.initial} and {self.per_class}")
+
+
+class MemoryOptimization(Section, frozen=True, kw_only=True):
+    """What :class:`.MemoryOptimizer` does every ``interval`` seconds, for a ``share`` of the time at most.
+
+    ``gc_threshold`` is a share of the limit, ``stalled`` a percentage of time, ``frequency`` allocations a
+    minute.
+    """
+
+    enabled: bool = False
+    interval: Seconds = 60.0
+    share: Annotated[float, Meta(gt=0, le=1)] = 0.01
+    gc_threshold: Annotated[float, Meta(gt=0, le=1)] = 0.8
+    stalled: Percent = 10.0
+    frequency: Annotated[float, Meta(gt=0)] = 100.0
+    discovery: Annotated[float, Meta(ge=0, lt=1)] = 0.01
+    tune_gc: bool = True
+    detect_leaks: bool = True
+    buffers: Buffers = field(default_factory=Buffers)
 
 
 class Alert(Section, frozen=True, kw_only=True):
@@ -303,6 +307,7 @@ class PerformanceConfig(Section, frozen=True, kw_only=True):
     optimization: Optimization = field(default_factory=Optimization)
     caching: CacheConfig = field(default_factory=CacheConfig)
     parsing: Parsing = field(default_factory=Parsing)
+    memory_optimization: MemoryOptimization = field(default_factory=MemoryOptimization)
     monitoring: Monitoring = field(default_factory=Monitoring)
     workers: Workers = field(default_factory=Workers)
     scaling: Scaling = field(default_factory=Scaling)

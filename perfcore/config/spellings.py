@@ -33,6 +33,11 @@ SPELLINGS: dict[str, list[list[str]]] = {
     "caching.layers.disk.compression": [[], ["caching.policies.compression"]],
     "caching.policies.invalidation": [["caching.policies.invalidation_strategy"]],
     "caching.policies.warmup": [["caching.policies.warmup_strategy", "caching.policies.preloading"]],
+    "memory_optimization.enabled": [
+        ["optimization.enable_memory_optimization"],
+        ["enable_memory_optimization"],
+    ],
+    "memory_optimization.gc_threshold": [["optimization.gc_threshold"], ["gc_threshold"]],
     "monitoring.enabled": [[], ["enable_monitoring"]],
     "monitoring.enable_profiling": [[], ["enable_profiling"]],
     "monitoring.alerts.cpu.threshold": [[], ["monitoring.thresholds.cpu"]],
@@ -50,6 +55,7 @@ LEVELS = {"l1": "memory", "l2": "disk", "l3": "distributed"}
 MENTIONS = {
     "caching.layers.disk": "caching.layers.disk.enabled",
     "caching.layers.distributed": "caching.layers.distributed.enabled",
+    "memory_optimization": "memory_optimization.enabled",
     "monitoring": "monitoring.enabled",
     "monitoring.alerts": "monitoring.enable_alerts",
     "monitoring.thresholds": "monitoring.enable_alerts",

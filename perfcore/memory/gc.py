@@ -6,8 +6,11 @@ import gc
 import sys
 import sysconfig
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
+from weakref import ref
 
 from perfcore._repr import safe_repr
 
@@ -50,8 +53,8 @@ class GcFigures:
 
 @dataclass(frozen=True, slots=True)
 class GcReport:
-    """What a step of the tuner did (``watching``, ``tuned``, ``kept`` or ``undone``), why, and what it
-    measured.
+    """What a step of the tuner did (``watching``, ``tuned``, ``kept`` or ``undone``; ``off`` where there is
+    none), why, and what it measured.
     """
 
     action: str
@@ -73,8 +76,11 @@ class _Probe:
     collections: int = 0
     full: int = 0
     collected: int = 0
+    apart: int = 0
 
     def __call__(self, phase: str, info: dict[str, Any]) -> None:
+        if self.apart:
+            return
         if phase == "start":
             self.started = time.perf_counter()
             return
@@ -99,6 +105,14 @@ class _Probe:
 #: CPython 3.12 starts with some hundred objects of its own frozen (375 in 3.12.1), which may be thawed
 FROZEN_AT_START = 1_000 if sys.version_info[:2] == (3, 12) else 0
 
+#: the tuner that has changed the collector: there is one collector, and two would undo each other's doing
+_acting: ref[GcTuner] | None = None
+
+
+def _may_act(tuner: GcTuner) -> bool:
+    other = None if _acting is None else _acting()
+    return other is None or other is tuner
+
 
 class GcTuner:
     """Watches what collecting costs, and tunes where that is more than it should be.
@@ -107,7 +121,8 @@ class GcTuner:
     spent collecting, it collects once, freezes what survived (``gc.freeze``: it is not looked at again) and
     multiplies the first threshold; the next step keeps that when the share fell by a quarter at least, and
     undoes all of it otherwise. On an incremental collector only the threshold is raised. :meth:`close` puts
-    back what was found. Nothing is tuned before ``warm_up`` steps, so that what is frozen is what lives long.
+    back what was found, unless somebody else has set the thresholds since. Nothing is tuned before
+    ``warm_up`` steps, so that what is frozen is what lives long, nor while another tuner's changes stand.
 
     >>> tuner = GcTuner()
     >>> tuner.step().action
@@ -121,7 +136,7 @@ class GcTuner:
         if factor < 2 or warm_up < 0:
             raise ValueError("factor must be at least 2, and warm_up not negative")
         self._most, self._factor, self._warm_up = most, factor, warm_up
-        self._found = gc.get_threshold()
+        self._found = self._set = gc.get_threshold()
         self._tuned_from: GcFigures | None = None
         self._froze = False
         self._given_up = False
@@ -144,10 +159,23 @@ class GcTuner:
         if self._given_up or not gc.isenabled() or figures.share <= self._most:
             reason = "tuning did not help before" if self._given_up else f"{figures.share:.1%} of the time"
             return GcReport("watching", reason, figures)
+        if not _may_act(self):
+            return GcReport("watching", "another tuner's changes stand", figures)
         return self._tune(figures)
 
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Leave collections out of the figures that are made by hand in a block: no tuning saves those."""
+        self._probe.apart += 1
+        try:
+            yield
+        finally:
+            self._probe.apart -= 1
+
     def _tune(self, figures: GcFigures) -> GcReport:
-        self._tuned_from = figures
+        global _acting
+        _acting = ref(self)
+        self._tuned_from, self._found = figures, gc.get_threshold()
         frozen = 0
         if collector_kind() == "generational":
             gc.collect()
@@ -158,6 +186,7 @@ class GcTuner:
                 self._froze, frozen = True, gc.get_freeze_count()
         first, *rest = self._found
         gc.set_threshold(max(first, 700) * self._factor, *rest)
+        self._set = gc.get_threshold()
         self._probe.take()
         reason = f"collecting took {figures.share:.1%} of the time"
         return GcReport("tuned", reason, figures, None, gc.get_threshold(), frozen)
@@ -174,8 +203,13 @@ class GcTuner:
         return GcReport("undone", reason, before, after, gc.get_threshold())
 
     def restore(self) -> None:
-        """Put the thresholds back, and thaw what was frozen."""
-        gc.set_threshold(*self._found)
+        """Put the thresholds back that are still as this set them, and thaw what was frozen."""
+        global _acting
+        if _acting is None or _acting() is not self:
+            return
+        _acting = None
+        if gc.get_threshold() == self._set:
+            gc.set_threshold(*self._found)
         if self._froze:
             gc.unfreeze()
             self._froze = False

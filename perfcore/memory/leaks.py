@@ -14,6 +14,7 @@ from perfcore.memory.kinds import name_of
 __all__ = ["LeakDetector", "Suspect", "rank_probability"]
 
 K = TypeVar("K")
+_PIECE = 1 << 14
 
 
 class Suspect(NamedTuple):
@@ -85,15 +86,20 @@ class LeakDetector:
         self._least, self._significance, self._sites = least, significance, sites
         self._types: deque[Counter[int]] = deque(maxlen=window)
         self._lines: deque[Counter[str]] = deque(maxlen=window)
+        self._frozen: Counter[int] = Counter()
 
     @safe_repr
     def __repr__(self) -> str:
         return f"<LeakDetector: {len(self._types)} of {self._types.maxlen} snapshots>"
 
-    def snapshot(self) -> None:
-        """Count the objects of each type, and where it is traced the bytes of each line."""
-        gc.collect()
-        self._types.append(Counter(map(id, map(type, gc.get_objects()))))  # a type need not have a hash
+    def snapshot(self, collect: bool = True) -> None:
+        """Count the objects of each type, and where it is traced the bytes of each line.
+
+        Who has collected garbage at this moment need not ``collect`` it again.
+        """
+        if collect:
+            gc.collect()
+        self._types.append(_count_types() + self._frozen)
         if self._sites and tracemalloc.is_tracing():
             taken = tracemalloc.take_snapshot().filter_traces(
                 [tracemalloc.Filter(False, tracemalloc.__file__)]
@@ -103,6 +109,17 @@ class LeakDetector:
                 frame = statistic.traceback[0]
                 lines[f"{frame.filename}:{frame.lineno}"] = statistic.size
             self._lines.append(lines)
+
+    def froze(self) -> None:
+        """Count on what the last snapshot saw: it was frozen since (``gc.freeze``), and is listed no more.
+
+        What of it dies later goes on being counted, which makes no growth.
+        """
+        self._frozen = self._types[-1] if self._types else Counter()
+
+    def thawed(self) -> None:
+        """Count what is listed, as before :meth:`froze`."""
+        self._frozen = Counter()
 
     def suspects(self) -> list[Suspect]:
         """Return what grew beyond chance, what grew most first; empty before the window is full."""
@@ -129,6 +146,17 @@ class LeakDetector:
             if growth >= least and chance < self._significance:
                 found.append((thing, growth, chance))
         return found
+
+
+def _count_types() -> Counter[int]:
+    """Count all objects by the address of their type, which need not have a hash.
+
+    A piece at a time: counting is C code that lets no other thread run, 7 ms for each 100 000 objects.
+    """
+    objects, counted = gc.get_objects(), Counter[int]()
+    for start in range(0, len(objects), _PIECE):
+        counted.update(map(id, map(type, objects[start : start + _PIECE])))
+    return counted
 
 
 def _chain(suspect: Any) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Collectors of the application: requests that are parsed, caches, workers.
+"""Collectors of the application: requests that are parsed, caches, workers, pools.
 
 They know nothing of those they watch but the protocols of :mod:`perfcore.types`: whoever has such numbers
 adds itself under a name.
@@ -6,7 +6,7 @@ adds itself under a name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from perfcore._native.histogram import HistogramSnapshot
@@ -15,7 +15,12 @@ from perfcore.monitor.collectors import Collector, Values
 from perfcore.monitor.rates import Rates, share
 from perfcore.types import CountsLookups, CountsTasks
 
-__all__ = ["CacheMetricsCollector", "ParseTimeCollector", "WorkerMetricsCollector"]
+__all__ = [
+    "CacheMetricsCollector",
+    "ParseTimeCollector",
+    "PoolMetricsCollector",
+    "WorkerMetricsCollector",
+]
 
 S = TypeVar("S")
 
@@ -152,6 +157,41 @@ class WorkerMetricsCollector(_Sources):
         stats = [pool.stats() for pool in self._named.values()]
         fields = ("active", "queued", "completed", "failed")
         return {field: _sum(stats, field) for field in fields}
+
+
+class PoolMetricsCollector(Collector):
+    """Pools of buffers and objects, as ``pools`` names them: what is lent and idle, and what leaked.
+
+    ``hit_rate`` is the percentage of the acquisitions of the last interval that found something idle.
+
+    >>> from types import SimpleNamespace
+    >>> stats = SimpleNamespace(acquired=0, reused=0, leaked=0, in_use=1, idle=2)
+    >>> pools = PoolMetricsCollector(lambda: {"rows": SimpleNamespace(stats=lambda: stats)})
+    >>> pools.collect(0.0)["objects_idle"]
+    2.0
+    """
+
+    place = "pools"
+
+    def __init__(self, pools: Callable[[], Mapping[str, Any]], interval: float = 1.0) -> None:
+        super().__init__(interval)
+        self._pools, self._seen = pools, self._rates()
+
+    def collect(self, now: float) -> Values:
+        """See the class; the metrics are ``custom.pools.buffers_in_use``, in bytes, and so on."""
+        stats = [pool.stats() for pool in self._pools().values()]
+        buffers = [one for one in stats if hasattr(one, "idle_bytes")]
+        objects = [one for one in stats if not hasattr(one, "idle_bytes")]
+        counts = {name: _sum(stats, name) or 0.0 for name in ("reused", "acquired")}
+        grown = self._seen.since(now, counts)
+        return {
+            "buffers_in_use": _sum(buffers, "in_use_bytes"),
+            "buffers_idle": _sum(buffers, "idle_bytes"),
+            "objects_in_use": _sum(objects, "in_use"),
+            "objects_idle": _sum(objects, "idle"),
+            "leaked": _sum(stats, "leaked"),
+            "hit_rate": None if grown is None else share(grown.counts["reused"], grown.counts["acquired"]),
+        }
 
 
 def _sum(stats: Iterable[Any], field: str) -> float | None:

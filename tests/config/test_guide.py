@@ -96,6 +96,19 @@ def test_the_parser_options():
     }
 
 
+def test_the_memory_options_of_the_guide_may_stand_beside_the_others_of_a_manager():
+    assert said(enable_memory_optimization=True, gc_threshold=0.8) == {
+        "memory_optimization.enabled": True,
+        "memory_optimization.gc_threshold": 0.8,
+    }
+    implied = said(memory_optimization={"interval": 30, "buffers": {"max_bytes": "8MB"}})
+    assert implied == {
+        "memory_optimization.enabled": True,
+        "memory_optimization.interval": 30.0,
+        "memory_optimization.buffers.max_bytes": 8 << 20,
+    }
+
+
 @pytest.mark.parametrize("example", [BASIC, ADVANCED, {"caching": CACHE_CONFIG}, {"parsing": PARSER}])
 def test_keywords_and_a_dict_mean_the_same(example):
     assert load(**example) == load(example)

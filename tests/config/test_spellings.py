@@ -39,6 +39,14 @@ FAMILIES = {
     "caching.policies.warmup": [
         ["caching.policies.warmup", "caching.policies.warmup_strategy", "caching.policies.preloading"]
     ],
+    "memory_optimization.enabled": [
+        ["memory_optimization.enabled", "optimization.enable_memory_optimization"],
+        ["enable_memory_optimization"],
+    ],
+    "memory_optimization.gc_threshold": [
+        ["memory_optimization.gc_threshold", "optimization.gc_threshold"],
+        ["gc_threshold"],
+    ],
     "monitoring.enabled": [["monitoring.enabled"], ["enable_monitoring"]],
     "monitoring.enable_profiling": [["monitoring.enable_profiling"], ["enable_profiling"]],
     "monitoring.alerts.cpu.threshold": [["monitoring.alerts.cpu.threshold"], ["monitoring.thresholds.cpu"]],
@@ -74,6 +82,7 @@ VALUES = {
         "dependency-based": "dependency",
     },
     "caching.policies.warmup": {name: name for name in ("eager", "lazy", "predictive")},
+    "memory_optimization.gc_threshold": {1: 1.0, 0.8: 0.8},
     "monitoring.alerts.cpu.threshold": {1: 1.0, 80.5: 80.5},
     "monitoring.alerts.memory.threshold": {1: 1.0, 80.5: 80.5},
     "monitoring.alerts.latency.threshold": {1: 1.0, 0.25: 0.25},

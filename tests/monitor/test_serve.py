@@ -18,6 +18,7 @@ from promtool import need_prometheus, promtool, scraping
 from raw_http import Client, ask
 
 from perfcore import Cache, PerformanceManager
+from perfcore.memory import BufferPool, ObjectPool
 from perfcore.metrics import Counter, Gauge, Registry, Timer
 from perfcore.metrics.jsonform import json_schema
 from perfcore.monitor import MetricsServer, PerformanceAlerting, Sources, ThresholdRule
@@ -193,6 +194,7 @@ FIELDS = {
     "firing",
     "alerts",
     "policies",
+    "pools",
     "decisions",
 }
 POLICY_FIELDS = {
@@ -218,11 +220,14 @@ def test_the_fields_that_the_page_reads_are_these():
     alerting.check_alerts({"heat": 5})
     counts = SimpleNamespace(busy=1, queued={"high": 2}, completed=3, failed=4)
     pool = SimpleNamespace(stats=lambda: counts)
+    objects, buffers = ObjectPool(list, min=1), BufferPool(initial=0)
     sources = Sources(
         parts=lambda: {"disk": PartState("failed", "no room")},
         caches=lambda: {"memory": cache},
         health=lambda: {"memory": (True, ""), "remote": (False, "is away")},
         workers=lambda: {"pool": pool},
+        pools=lambda: {"rows": objects, "buffers": buffers},
+        changes=lambda: [(12.0, "1 caches halved", "99% of the limit in use")],
         alerts=lambda: alerting,
         registry=lambda: registry,
     )
@@ -234,7 +239,10 @@ def test_the_fields_that_the_page_reads_are_these():
     for key in "aaab":
         cache.get(key)
     timer.observe(0.25)
+    lease, buffer = objects.acquire(), buffers.acquire(1000)
     watch.look(1.0)
+    lease.release()
+    buffer.release()
     import msgspec
 
     form = msgspec.json.decode(msgspec.json.encode(live_form(watch)))
@@ -263,12 +271,22 @@ def test_the_fields_that_the_page_reads_are_these():
     }
     (policy,) = form["policies"]
     assert {*policy} == POLICY_FIELDS
-    assert form["decisions"] == []
+    rows = {"in_use": 1, "idle": 0, "acquired": 1, "reused": 1, "leaked": 0, "hit_ratio": 1.0}
+    lent = {"in_use": 1000, "idle": 0, "acquired": 1, "reused": 0, "leaked": 0, "hit_ratio": 0.0}
+    assert form["pools"] == [
+        {"name": "rows", "unit": "objects"} | rows,
+        {"name": "buffers", "unit": "bytes"} | lent,
+    ]
+    why = "99% of the limit in use"
+    assert form["decisions"] == [
+        {"time": 12.0, "cache": "memory optimizer", "what": "1 caches halved", "why": why}
+    ]
     assert history["numbers"] == [1, 2] and len(history["times"]) == 2
     series = history["series"]
     assert series["hit_ratio.memory"] == [None, 0.75]  # unknown before there are two looks, and not zero
     assert series["latency.http.request.p95"] == [None, pytest.approx(0.25, rel=0.0109)]
     assert series["workers.active"] == [1, 1] and series["alerts.firing"] == [1, 1]
+    assert series["pool.rows.in_use"] == [0, 1] and series["pool.buffers.idle"] == [0, 0]
     assert series["policy.memory"] == [policy["arm"]] * 2
     assert {"memory.process", "memory.caches", "workers.queued"} < series.keys()
 

@@ -100,6 +100,8 @@ class AdaptiveCacheStrategy:
         self._target, self._apply, self._evidence = target, apply, evidence
         #: What is called when lookups miss and no other step helps; may be assigned.
         self.preload = preload
+        #: Says whether memory is short, and no more room is to be given; may be assigned.
+        self.hold: Callable[[], bool] = lambda: False
         self._lock = Lock()
         self._steps: deque[Step] = deque(maxlen=_KEPT)
         self._pending: Step | None = None
@@ -169,7 +171,7 @@ class AdaptiveCacheStrategy:
         assert curve is not None
         missing = analysis.l1_hit_rate < self._target
         found = self._larger(curve) if missing else self._smaller(curve)
-        if found is None:
+        if found is None or (missing and self.hold()):
             return None
         reason = f"{analysis.l1_hit_rate:.3f} of the lookups hit, wanted are {self._target:g}; " + (
             "more room gains most for each entry here" if missing else "less room does as well"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -18,7 +19,7 @@ from perfcore.metrics.jsonform import json_snapshot
 from perfcore.metrics.snapshot import FamilySnapshot, RegistrySnapshot, Value
 from perfcore.monitor.exported import alerts_snapshot, performance_snapshot
 from perfcore.monitor.history import wall_offset
-from perfcore.monitor.serve.looks import CacheLook, Look
+from perfcore.monitor.serve.looks import CacheLook, Look, PoolLook
 from perfcore.monitor.serve.sources import Sources
 from perfcore.monitor.serve.watch import Watch
 
@@ -31,6 +32,7 @@ def live_form(watch: Watch, since: int = 0) -> dict[str, Any]:
     """Return what the page shows, with the looks after the one of number ``since``."""
     look = watch.latest
     fields = {} if look is None else msgspec.structs.asdict(look)
+    fields.pop("changes", None)  # which are among the decisions
     problems = watch.problems()
     return {
         "schema": LIVE_SCHEMA,
@@ -98,7 +100,36 @@ def _families(look: Look) -> list[FamilySnapshot]:
         _family("counter", "perfcore.cache.policy.switches", "Changes of arm.", ("cache",), switches),
         _family("gauge", "perfcore.health", "1: all that should run does.", (), {(): int(look.health.ok)}),
     ]
-    return [family for family in made if family.samples]
+    return [family for family in [*made, *_pool_families(look.pools)] if family.samples]
+
+
+def _pool_families(pools: list[PoolLook]) -> list[FamilySnapshot]:
+    """Buffers in bytes, objects by number: what has two units has two families."""
+    made: list[FamilySnapshot] = []
+    for unit, name, symbol in (("bytes", "buffers", "By"), ("objects", "objects", "{object}")):
+        of_unit = [pool for pool in pools if pool.unit == unit]
+        made += [
+            _family(
+                "gauge", f"perfcore.{name}.in_use", f"Lent {name}.", ("pool",), _of(of_unit, "in_use"), symbol
+            ),
+            _family(
+                "gauge", f"perfcore.{name}.idle", f"Idle {name}.", ("pool",), _of(of_unit, "idle"), symbol
+            ),
+        ]
+    acquired: dict[tuple[str, ...] | None, Value] = {}
+    for pool in pools:
+        if pool.acquired is not None and pool.reused is not None:
+            reused, made_anew = (pool.name, "reused"), (pool.name, "made")
+            acquired |= {reused: pool.reused, made_anew: pool.acquired - pool.reused}
+    text = "Acquisitions by where they came from."
+    leaked = _family(
+        "counter",
+        "perfcore.pool.leaked",
+        "Died with their holders, unreleased.",
+        ("pool",),
+        _of(pools, "leaked"),
+    )
+    return [*made, _family("counter", "perfcore.pool.acquired", text, ("pool", "source"), acquired), leaked]
 
 
 def _family(
@@ -107,7 +138,7 @@ def _family(
     return FamilySnapshot(kind, name, description, unit, labels, samples)
 
 
-def _of(caches: list[CacheLook], field: str) -> dict[tuple[str], Any]:
+def _of(caches: Sequence[CacheLook | PoolLook], field: str) -> dict[tuple[str], Any]:
     found = {(cache.name,): getattr(cache, field) for cache in caches}
     return {key: value for key, value in found.items() if value is not None}
 

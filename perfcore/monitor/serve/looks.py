@@ -14,6 +14,7 @@ __all__ = [
     "MemoryLook",
     "PartLook",
     "PolicyLook",
+    "PoolLook",
     "WorkersLook",
 ]
 
@@ -63,6 +64,21 @@ class WorkersLook(Struct, frozen=True, kw_only=True):
     failed: float
 
 
+class PoolLook(Struct, frozen=True, kw_only=True):
+    """A pool: what is lent and idle now (objects, or bytes of buffers), what it lent so far, how much of that
+    it had (0-1, since the last look), and how many died with their holder.
+    """
+
+    name: str
+    unit: str
+    in_use: int | None = None
+    idle: int | None = None
+    acquired: int | None = None
+    reused: int | None = None
+    leaked: int | None = None
+    hit_ratio: float | None = None
+
+
 class AlertLook(Struct, frozen=True, kw_only=True):
     """That a rule fires, or was told of; times are Unix seconds."""
 
@@ -90,7 +106,9 @@ class PolicyLook(Struct, frozen=True, kw_only=True):
 
 
 class Decision(Struct, frozen=True, kw_only=True):
-    """That something was changed without anybody's doing, and by which figures."""
+    """That something was changed without anybody's doing, where (a cache, or ``memory optimizer``), and by
+    which figures.
+    """
 
     time: float
     cache: str
@@ -122,6 +140,8 @@ class Look(Struct, frozen=True, kw_only=True):
     latency: list[LatencyLook]
     memory: MemoryLook
     workers: WorkersLook | None
+    pools: list[PoolLook]
+    changes: list[Decision]
     firing: list[AlertLook]
     alerts: list[AlertLook]
     policies: list[PolicyLook]

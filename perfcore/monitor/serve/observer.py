@@ -16,12 +16,14 @@ from perfcore.monitor.rates import Rates, share
 from perfcore.monitor.serve.looks import (
     AlertLook,
     CacheLook,
+    Decision,
     HealthLook,
     LatencyLook,
     Look,
     MemoryLook,
     PartLook,
     PolicyLook,
+    PoolLook,
     WorkersLook,
 )
 from perfcore.monitor.serve.once import Once
@@ -68,6 +70,8 @@ class Observer:
             latency=self._tried("latency", lambda: self._latency(now)) or [],
             memory=self._tried("memory", lambda: self._memory(caches)) or MemoryLook(),
             workers=self._tried("workers", self._workers),
+            pools=self._pools(now),
+            changes=self._tried("changes", self._changes) or [],
             firing=firing,
             alerts=told,
             policies=self._policies(named),
@@ -155,6 +159,30 @@ class Observer:
             completed=sum(one.completed for one in stats),
             failed=sum(one.failed for one in stats),
         )
+
+    def _pools(self, now: float) -> list[PoolLook]:
+        named = [*(self._tried("pools", self._sources.pools) or {}).items()][:_CACHES]
+        stats = {name: self._tried(name, pool.stats) for name, pool in named}
+        return [self._pool(name, one, now) for name, one in stats.items() if one is not None]
+
+    def _pool(self, name: str, stats: Any, now: float) -> PoolLook:
+        of_bytes = hasattr(stats, "idle_bytes")
+        counts = {"reused": stats.reused, "acquired": stats.acquired}
+        grown = self._lookups.setdefault(f"pool {name}", Rates(self._longest)).since(now, counts)
+        ratio = None if grown is None else share(grown.counts["reused"], grown.counts["acquired"])
+        return PoolLook(
+            name=name,
+            unit="bytes" if of_bytes else "objects",
+            in_use=stats.in_use_bytes if of_bytes else stats.in_use,
+            idle=stats.idle_bytes if of_bytes else stats.idle,
+            leaked=stats.leaked,
+            hit_ratio=None if ratio is None else ratio / 100,
+            **counts,
+        )
+
+    def _changes(self) -> list[Decision]:
+        found = [*self._sources.changes()][-_ALERTS:]
+        return [Decision(time=at, cache="memory optimizer", what=what, why=why) for at, what, why in found]
 
     def _alerts(self) -> tuple[list[AlertLook], list[AlertLook]]:
         alerting = self._sources.alerts()

@@ -112,12 +112,14 @@ class Watch:
         return [*found, f"nothing was seen for {self.age:.0f} s: something hangs"] if self.stale else found
 
     def decisions(self) -> list[Decision]:
-        """Return what policies have decided, the latest first."""
+        """Return what policies and the memory optimizer have decided, the latest first."""
         offset = wall_offset()
-        return [
+        policies = [
             Decision(time=(at + offset) / 1e9, cache=one.cache, what=one.what, why=one.why)
-            for at, one in reversed(list(self._decisions))
+            for at, one in list(self._decisions)
         ]
+        others = [] if self._latest is None else self._latest.changes
+        return sorted([*policies, *others], key=lambda one: -one.time)[:_DECISIONS]
 
     def history(self, after: int = 0) -> dict[str, Any]:
         """Return the looks after the one of that number, as columns: None where nothing could be seen."""
@@ -143,6 +145,9 @@ def _numbers(look: Look) -> Iterator[tuple[str, float | str | None]]:
     if look.workers is not None:
         yield "workers.active", look.workers.active
         yield "workers.queued", look.workers.queued
+    for pool in look.pools:
+        yield f"pool.{pool.name}.in_use", pool.in_use
+        yield f"pool.{pool.name}.idle", pool.idle
     yield "alerts.firing", len(look.firing)
     for policy in look.policies:
         yield f"policy.{policy.cache}", policy.arm

@@ -127,7 +127,7 @@ function show(fresh) {
   announce(before);
   showNow();
   drawAll();
-  for (const part of [showAlerts, showPolicies, showCaches, showCalls, showParts]) part(fresh);
+  for (const part of [showAlerts, showPolicies, showCaches, showPools, showCalls, showParts]) part(fresh);
 }
 
 async function refresh() {

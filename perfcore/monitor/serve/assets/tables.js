@@ -53,7 +53,7 @@ function showPolicies(live) {
   const heads = ["Cache", "Policy", "Arm", "Window + main", "Switches", "Shadow hits"];
   fill("policies", rows.length ? table("By cache: the arm that rules, and what the sampled shadow of each arm would have hit lately", heads, rows, [3, 4]) : none("No cache is built yet."));
   const changes = (live.decisions || []).map((one) => [clock(one.time), one.cache, one.what, one.why || "–"]);
-  fill("decisions", changes.length ? table("Changes of policy and arm", ["Time", "Cache", "Change", "Shadow hits"], changes) : none("None so far."));
+  fill("decisions", changes.length ? table("Changes that nobody made: of policies and arms with their shadow hits, and the memory optimizer's", ["Time", "Where", "Change", "Why"], changes) : none("None so far."));
 }
 
 function showCaches(live) {
@@ -65,6 +65,16 @@ function showCaches(live) {
   });
   const heads = ["Cache", "State", "Hit ratio now", "Since the start", "Entries", "Bytes", "Evictions"];
   fill("caches", rows.length ? table("By cache, tiers first", heads, rows, [2, 3, 4, 5, 6]) : none("No cache is built yet."));
+}
+
+function showPools(live) {
+  const rows = (live.pools || []).map((one) => {
+    const amount = one.unit === "bytes" ? bytes : count;
+    return [one.name, one.unit, or(one.in_use, amount), or(one.idle, amount), or(one.hit_ratio, percent),
+            one.acquired ? percent(one.reused / one.acquired) : "–", or(one.acquired, count), or(one.leaked, count)];
+  });
+  const heads = ["Pool", "Of", "Lent", "Idle", "Were there now", "Since the start", "Acquired", "Leaked"];
+  fill("pools", rows.length ? table("By pool", heads, rows, [2, 3, 4, 5, 6, 7]) : none("No pool is built yet."));
 }
 
 function showCalls(live) {
