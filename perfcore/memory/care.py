@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import count
-from threading import Lock
+from threading import RLock
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 from weakref import ref
 
@@ -45,14 +45,14 @@ class Care:
     """
 
     def __init__(self) -> None:
-        self._lock = Lock()  # is never held while anything else is called
+        self._lock = RLock()  # a collection may come at any moment, with somebody's code that registers, too
         self._known: dict[str, ref[Any]] = {}
         self._shrunk: dict[str, _Shrunk] = {}
         self._acquired: dict[str, tuple[ref[BufferPool], int, int]] = {}
 
     def forked(self) -> None:
         """Be free in a forked child."""
-        self._lock = Lock()
+        self._lock = RLock()
 
     def add(self, thing: object, name: str | None = None) -> str:
         """Take something into care, once; return its name, with a number where another has it."""
@@ -65,19 +65,20 @@ class Care:
         else:
             raise TypeError(f"expected a pool or a cache, not {type(thing).__name__}")
         with self._lock:
-            known = {one: held for one, held in self._known.items() if held() is not None}
-            for other, held in known.items():
-                if held() is thing:
+            for other, held in self._known.copy().items():
+                known = held()
+                if known is thing:
                     return other
-            name = next(one for one in _names(name) if one not in known)
-            self._known = {**known, name: ref(thing)}
-        return name
+                if known is None:
+                    self._known.pop(other, None)
+            mine = ref(thing)
+            return next(one for one in _names(name) if self._known.setdefault(one, mine) is mine)
 
     def __len__(self) -> int:
         return len(self._alive())
 
     def _alive(self) -> dict[str, Any]:
-        found = {name: held() for name, held in self._known.items()}
+        found = {name: held() for name, held in self._known.copy().items()}
         return {name: thing for name, thing in found.items() if thing is not None}
 
     def pools(self) -> dict[str, BufferPool | ObjectPool[Any]]:

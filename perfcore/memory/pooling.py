@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import ceil
-from threading import Lock
+from threading import RLock
 from typing import Any, TypeVar
 
 from perfcore.memory.care import Care
@@ -29,19 +29,19 @@ class Pooling:
         if not frequency > 0:
             raise ValueError(f"frequency must be positive, got {frequency}")
         self._care, self._frequency, self._rate_of = care, frequency, rate_of
-        self._lock = Lock()
+        self._lock = RLock()
         self._tracked: dict[str, Tracked[Any]] = {}
 
     def forked(self) -> None:
         """Be free in a forked child."""
-        self._lock = Lock()
+        self._lock = RLock()
 
     def __len__(self) -> int:
         return len(self._tracked)
 
     def factories(self) -> list[Callable[[], Any]]:
         """Return what is tracked."""
-        return [tracked.factory for tracked in list(self._tracked.values())]
+        return [tracked.factory for tracked in self._tracked.copy().values()]
 
     def create(
         self,
@@ -66,14 +66,13 @@ class Pooling:
         name = name or _named(factory)
         tracked: Tracked[T] = Tracked(factory, reset, name)
         with self._lock:
-            if name in self._tracked:
+            if self._tracked.setdefault(name, tracked) is not tracked:
                 raise ValueError(f"{name} is tracked already")
-            self._tracked = {**self._tracked, name: tracked}
         return tracked
 
     def decide(self) -> list[PoolAction]:
         """Pool what is tracked where that pays, and no longer where it does not."""
-        return [self._decide(tracked) for tracked in self._tracked.values()]
+        return [self._decide(tracked) for tracked in self._tracked.copy().values()]
 
     def _decide(self, tracked: Tracked[Any]) -> PoolAction:
         measured = tracked.measure()
@@ -93,7 +92,7 @@ class Pooling:
 
     def close(self) -> None:
         """Take the pools away from what is tracked."""
-        for tracked in self._tracked.values():
+        for tracked in self._tracked.copy().values():
             tracked.demote()
 
 

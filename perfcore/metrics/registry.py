@@ -54,7 +54,7 @@ class Registry:
             raise ValueError(f"max_series must be positive, got {max_series}")
         self.max_series = max_series
         self._families: dict[str, Family] = {}
-        self._shard = None
+        self._directory, self._shard = directory, None
         if directory is not None:
             from perfcore.metrics.shard import Shard
 
@@ -98,6 +98,22 @@ class Registry:
     def snapshot(self) -> RegistrySnapshot:
         """Return what all series hold now; one that was made in the meantime may be missing."""
         return RegistrySnapshot({family.name: family_snapshot(family) for family in self})
+
+    def total(self) -> RegistrySnapshot:
+        """Return what all processes of its ``directory`` have counted, dead ones included, as
+        :func:`.collect` does; without one it is :meth:`snapshot`.
+
+        >>> registry = Registry()
+        >>> Counter("jobs", registry=registry).inc(2)
+        >>> registry.total()["jobs"].samples
+        {(): 2}
+        """
+        own = self.snapshot()
+        if self._directory is None:
+            return own
+        from perfcore.metrics.multiprocess import collect
+
+        return own.covered_by(collect(self._directory))
 
     def unregister(self, name: str) -> None:
         """Forget a family; handles go on recording into it unseen. KeyError when there is none."""

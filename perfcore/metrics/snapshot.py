@@ -67,6 +67,14 @@ class RegistrySnapshot:
             families[name] = _added(families[name], family) if name in families else family
         return RegistrySnapshot(families, max(self.time_ns, other.time_ns))
 
+    def covered_by(self, other: RegistrySnapshot) -> RegistrySnapshot:
+        """Return ``other``, and what only this one has: families, and series of one family."""
+        families = {**self.families, **other.families}
+        for name in self.families.keys() & other.families.keys():
+            samples = {**self.families[name].samples, **other.families[name].samples}
+            families[name] = replace(other.families[name], samples=samples)
+        return RegistrySnapshot(families, max(self.time_ns, other.time_ns))
+
 
 def _subtracted(family: FamilySnapshot, earlier: FamilySnapshot | None) -> Samples:
     if earlier is None or family.kind == "gauge":

@@ -57,11 +57,12 @@ def snapshot_form(sources: Sources, watch: Watch) -> bytes:
 
 
 def snapshot_of(sources: Sources, watch: Watch) -> RegistrySnapshot:
-    """Return the registry's families, those of what is measured, and those of caches and alerts.
+    """Return the registry's families, those of what is measured, and those of caches, pools and alerts.
 
+    A registry that processes share says what all of them have counted; the rest is of this process.
     Where two have one name the registry's stands: a scraper refuses a family that comes twice.
     """
-    registry = sources.registry().snapshot()
+    registry = sources.registry().total()
     families: dict[str, FamilySnapshot] = {}
     if watch.latest is not None and not watch.stale:
         families |= {family.name: family for family in _families(watch.latest)}
