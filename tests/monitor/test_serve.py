@@ -220,7 +220,7 @@ def test_the_fields_that_the_page_reads_are_these():
     alerting.check_alerts({"heat": 5})
     counts = SimpleNamespace(busy=1, queued={"high": 2}, completed=3, failed=4)
     pool = SimpleNamespace(stats=lambda: counts)
-    objects, buffers = ObjectPool(list, min=1), BufferPool(initial=0)
+    objects, buffers = ObjectPool(list), BufferPool(initial=0)
     sources = Sources(
         parts=lambda: {"disk": PartState("failed", "no room")},
         caches=lambda: {"memory": cache},
@@ -271,7 +271,7 @@ def test_the_fields_that_the_page_reads_are_these():
     }
     (policy,) = form["policies"]
     assert {*policy} == POLICY_FIELDS
-    rows = {"in_use": 1, "idle": 0, "acquired": 1, "reused": 1, "leaked": 0, "hit_ratio": 1.0}
+    rows = {"in_use": 1, "idle": 0, "acquired": 1, "reused": 0, "leaked": 0, "hit_ratio": 0.0}
     lent = {"in_use": 1000, "idle": 0, "acquired": 1, "reused": 0, "leaked": 0, "hit_ratio": 0.0}
     assert form["pools"] == [
         {"name": "rows", "unit": "objects"} | rows,
