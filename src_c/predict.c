@@ -439,19 +439,27 @@ static void write_off(pc_predict *p)
     }
 }
 
-bool pc_predict_begin(pc_predict *p, const pc_foreseen *f)
+bool pc_predict_begin(pc_predict *p, pc_foreseen *f)
 {
     pc_row *row = row_of(p, f->row, f->tag);
     if (row == NULL || !(row->flags & PC_ROW_LISTED))
         return false;
     row->flags = (uint8_t)((row->flags & ~PC_ROW_LISTED) | PC_ROW_LOADING);
+    row->held = f->made = p->now; /* no two loads of a row: between them it is visited */
     p->counts.issued++;
     return true;
 }
 
-void pc_predict_fail(pc_predict *p, const pc_foreseen *f)
+/* The row that waits for this load, NULL when its key was asked for meanwhile. */
+static pc_row *awaiting(const pc_predict *p, const pc_foreseen *f)
 {
     pc_row *row = row_of(p, f->row, f->tag);
+    return row != NULL && row->flags & PC_ROW_LOADING && row->held == f->made ? row : NULL;
+}
+
+void pc_predict_fail(pc_predict *p, const pc_foreseen *f)
+{
+    pc_row *row = awaiting(p, f);
     if (row != NULL)
         row->flags &= (uint8_t)~PC_ROW_LOADING;
     p->counts.failed++;
@@ -465,12 +473,12 @@ static void measure_lead(pc_predict *p, uint32_t took)
         p->lead = limited;
 }
 
-uint32_t pc_predict_arrive(pc_predict *p, const pc_foreseen *f, uint32_t began)
+uint32_t pc_predict_arrive(pc_predict *p, const pc_foreseen *f)
 {
-    pc_row *row = row_of(p, f->row, f->tag);
-    measure_lead(p, age(p, began));
+    pc_row *row = awaiting(p, f);
+    measure_lead(p, age(p, f->made));
     p->counts.arrived++;
-    if (row == NULL || !(row->flags & PC_ROW_LOADING)) { /* asked for meanwhile */
+    if (row == NULL) { /* late */
         p->counts.late++;
         settle_load(p, false);
         return 0;

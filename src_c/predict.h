@@ -46,7 +46,7 @@ typedef struct { /* 32 bytes: half a cache line */
     uint32_t last;  /* position of the latest visit */
     uint32_t seen;  /* time of the latest visit */
     uint32_t guess; /* number of the latest open guess, 0 for none */
-    uint32_t held;  /* while PC_ROW_HELD: its number among the held */
+    uint32_t held;  /* while PC_ROW_HELD: its number among the held; while PC_ROW_LOADING: when that was begun */
     uint8_t gap;    /* between the latest two visits, in half octaves + 1; 0 for unknown */
     uint8_t votes, right, flags;
 } pc_row;
@@ -62,7 +62,8 @@ typedef struct {
 } pc_guess;
 
 typedef struct {
-    uint32_t row, tag, made;
+    uint32_t row, tag;
+    uint32_t made; /* when; once it is begun, when that was, which tells the loads of a key apart */
     float confidence;
 } pc_foreseen;
 
@@ -125,10 +126,10 @@ bool pc_predict_stands(const pc_predict *p, const pc_foreseen *f);
 
 /* The life of a prediction on which somebody acts: begun, and then arrived or failed. `begin` is false when it no longer
  * stands. `arrive` returns the row of a loaded key that nobody asked for and that must now leave the cache, or 0: what is
- * held for guesses is bounded. `began` is what `now` was. */
-bool pc_predict_begin(pc_predict *p, const pc_foreseen *f);
+ * held for guesses is bounded. A load that is late may find another one of its key begun, of which it says nothing. */
+bool pc_predict_begin(pc_predict *p, pc_foreseen *f);
 void pc_predict_fail(pc_predict *p, const pc_foreseen *f);
-uint32_t pc_predict_arrive(pc_predict *p, const pc_foreseen *f, uint32_t began);
+uint32_t pc_predict_arrive(pc_predict *p, const pc_foreseen *f);
 
 /* The key of a prediction was found to be in the cache: it need not be predicted now. */
 void pc_predict_present(pc_predict *p, const pc_foreseen *f);

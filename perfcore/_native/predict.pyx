@@ -152,8 +152,6 @@ cdef class Predictor:
         """Say that the key is being loaded; False when it need not be, because it was asked for or has been begun."""
         pc_lock_acquire(&self.mutex)
         cdef bint begun = pc_predict_begin(&self.core, &guess.core)
-        if begun:
-            guess.core.made = self.core.now
         pc_lock_release(&self.mutex)
         return begun
 
@@ -171,7 +169,7 @@ cdef class Predictor:
         cdef object leaves = ()
         cdef list keys = self.keys
         pc_lock_acquire(&self.mutex)
-        cdef uint32_t row = pc_predict_arrive(&self.core, &guess.core, guess.core.made)
+        cdef uint32_t row = pc_predict_arrive(&self.core, &guess.core)
         cdef PyObject *key = NULL
         if row and keys is not None and <Py_ssize_t>row < PyList_GET_SIZE(keys):
             key = PyList_GET_ITEM(keys, row)

@@ -25,7 +25,7 @@ typedef struct {
     uint32_t key_of[KEYS + 64];
     struct {
         pc_foreseen what;
-        uint32_t began, due;
+        uint32_t due;
     } flight[1024];
     uint32_t size, count, clock, flown, landed, delay;
     uint64_t misses, visits;
@@ -52,7 +52,7 @@ static void land(world *w, pc_predict *p, uint32_t now)
 {
     for (; w->landed != w->flown && w->flight[w->landed % 1024].due <= now; w->landed++) {
         pc_foreseen *what = &w->flight[w->landed % 1024].what;
-        uint32_t leaves = pc_predict_arrive(p, what, w->flight[w->landed % 1024].began);
+        uint32_t leaves = pc_predict_arrive(p, what);
         if (leaves != 0 && w->stamp[w->key_of[leaves]] != 0) {
             w->stamp[w->key_of[leaves]] = 0;
             w->count--;
@@ -81,7 +81,6 @@ static void ask(world *w, pc_predict *p, uint32_t key, uint64_t context)
         else if (pc_predict_begin(p, &found[i])) {
             CHECK(!pc_predict_begin(p, &found[i]));
             w->flight[w->flown % 1024].what = found[i];
-            w->flight[w->flown % 1024].began = p->now;
             w->flight[w->flown++ % 1024].due = p->now + w->delay;
         }
     }
@@ -151,7 +150,7 @@ static void what_is_never_used_is_given_up(void)
         unsigned count = pc_predict_open(&p) ? pc_predict_list(&p, found, 10) : 0;
         for (unsigned k = 0; k < count; k++)
             if (pc_predict_begin(&p, &found[k]))
-                given_up += pc_predict_arrive(&p, &found[k], p.now) != 0;
+                given_up += pc_predict_arrive(&p, &found[k]) != 0;
     }
     CHECK(p.counts.issued < 6000); /* of 60 000; what is forgiven is tried anew */
     CHECK(p.counts.used == 0 && p.counts.wasted > 0);
@@ -308,9 +307,10 @@ static void nonsense_is_survived(void)
             pc_predict_list(&p, kept, 64);
         else if (chance >> 11 & 1)
             pc_predict_begin(&p, f);
-        else if (chance >> 12 & 1)
-            pc_predict_arrive(&p, f, p.now - (uint32_t)(chance >> 50));
-        else if (chance >> 13 & 1)
+        else if (chance >> 12 & 1) {
+            f->made -= chance >> 61 ? 0 : (uint32_t)(chance >> 50); /* not when it was begun */
+            pc_predict_arrive(&p, f);
+        } else if (chance >> 13 & 1)
             pc_predict_fail(&p, f);
         else
             pc_predict_present(&p, f);

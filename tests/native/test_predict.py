@@ -96,6 +96,25 @@ def test_what_was_asked_for_before_it_arrived_is_late():
     assert (stats["late"], stats["used"], stats["held"]) == (1, 0, 0)
 
 
+@pytest.mark.parametrize("end", ["arrive", "fail"])
+def test_a_load_that_is_late_leaves_a_later_one_of_its_key_under_way(end):
+    predictor, keys = Predictor(40, _seed=bytes(16)), list(range(400))
+    loop(predictor, keys, 40)
+    _, (late, *_) = foreseen_in_a_loop(predictor, keys)
+    assert predictor.begin(late)
+    loop(predictor, [late.key], 1)
+    for key in (keys * 2)[late.key + 1 :]:
+        predictor.record(key, None, False)
+        if again := [guess for guess in predictor.predictions(64) if guess.key == late.key]:
+            break
+    assert predictor.begin(*again)
+    getattr(predictor, end)(late)
+    assert late.key not in [guess.key for guess in predictor.predictions(64)]
+    assert (predictor.stats()["late"], predictor.stats()["held"]) == (end == "arrive", 0)
+    assert predictor.arrive(*again) == ()
+    assert (predictor.stats()["late"], predictor.stats()["held"]) == (end == "arrive", 1)
+
+
 def test_a_quarter_of_the_cache_at_most_waits_for_its_first_use():
     predictor, keys = Predictor(40, _seed=bytes(16)), list(range(400))
     loop(predictor, keys, 40)
