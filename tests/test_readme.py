@@ -38,7 +38,7 @@ def tree(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
 def test_a_document_does_what_it_shows(path, tree):
-    """In a process of its own, as a reader has it: what other tests have counted or set up is not seen there."""
+    """In a process of its own, as a reader has it: what other tests have counted is not seen there."""
     done = subprocess.run(
         [sys.executable, "-W", "error", __file__, path], capture_output=True, text=True, timeout=300
     )

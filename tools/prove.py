@@ -1,7 +1,7 @@
 """The long form of the tests that try at random, part by part, each with its time (`make prove`).
 
-A part is a folder's properties, models and races, `effort` times as long as in `make test`; files that hold none of
-these say nothing new when they are repeated, and are left to `make test`. A part that fails does not
+A part is a folder's properties, models and races, `effort` times as long as in `make test`; files that hold
+none of these say nothing new when they are repeated, and are left to `make test`. A part that fails does not
 keep the others from running: the table at the end has them all, and then the run has failed.
 
     python tools/prove.py                      # all parts
