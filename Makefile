@@ -108,7 +108,16 @@ free-threaded: build/free-threaded/.built  ## the native tests on a CPython with
 free-threaded-rivals: build/free-threaded/.rivals  ## the other caches beside that one, as far as they have wheels for it
 
 prove: dev proofs  ## properties, models and races, twenty times as long as in `make test` (PARTS="native proofs": some of them)
-	CC="$(CC)" $(PY) tools/prove.py $(PARTS)
+	@CC="$(CC)" $(PY) tools/prove.py $(PARTS)
+
+# Its two parts that are not Python's: what threads share in the C core, as shipped and under the thread sanitizer.
+stress:
+	@$(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" PLAIN=1 OPTIMIZE=-O3 BUILD=../../build/c-tests-O3 stress
+
+races:
+	@$(FIXED_ADDRESSES) $(MAKE) --no-print-directory -C src_c/tests CC="$(CC)" TSAN=1 BUILD=../../build/c-tests-tsan stress
+
+.PHONY: stress races
 
 chaos: dev servers  ## processes killed 200 times, files damaged ten thousand times, servers at fault, with a table
 	PERFCORE_KILLS=200 PERFCORE_MUTATIONS=10000 $(PYTEST) tests/cache tests/parsing/test_parallel.py --timeout 7200
