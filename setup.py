@@ -1,4 +1,4 @@
-"""Builds the native rooms of perfcore: one extension per concept, each with only the C files it needs.
+"""Builds the native rooms of perfcore, a module for each concept, and the C core into one file.
 
 ``PERFCORE_BUILD`` chooses the mode: ``release`` (default), ``profile`` (the same with line numbers for
 profilers of native code, five times the size), ``debug`` (consistency checks after each mutation), ``asan``
@@ -29,7 +29,7 @@ COMMON = ["-std=c11", "-Wall", "-Wextra", "-Wno-unused-parameter", "-fvisibility
 LINUX = sys.platform == "linux"
 HARDEN = ["-fstack-protector-strong", "-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=2"] if LINUX else []
 OPTIMIZE = ["-O3", "-DNDEBUG", *HARDEN, "-ffunction-sections", "-fdata-sections"]
-#: A function of the core that an extension does not call is not in it (a third of their size).
+#: A function that no room calls is left out.
 LINK_OPTIMIZED = ["-Wl,-z,relro", "-Wl,-z,now", "-Wl,--gc-sections"] if LINUX else []
 SANITIZE = ["-O1", "-g", "-UNDEBUG", "-DPC_DEBUG=1", "-fno-omit-frame-pointer"]
 FLAGS = {
@@ -52,132 +52,93 @@ COMPILE, LINK = FLAGS[MODE]
 if os.environ.get("PERFCORE_WARNINGS") == "error":  # in CI; another compiler may warn of more
     COMPILE = [*COMPILE, "-Werror"]
 
-#: what a cache is made of
-CACHE = (
-    "alloc",
-    "cache",
-    "clock",
-    "curve",
-    "dense",
-    "duel",
-    "ghost",
-    "list",
-    "policy",
-    "queues",
-    "sketch",
-    "slots",
-    "table",
-    "wheel",
-)
-
-#: extension -> the C files of the core that it needs (the core has no globals, so copies are harmless)
-EXTENSIONS = {
-    "buffers": ("alloc", "buffers", "pages"),
-    "build": (),
-    "tags": (),
-    "engine": CACHE,
-    "batches": CACHE,
-    "census": ("alloc", "census", "clock"),
-    "explaining": CACHE,
-    "labels": CACHE,
-    "copying": CACHE,
-    "iteration": CACHE,
-    "cache": CACHE,
-    "curve": CACHE,
-    "keys": (),
-    "memo": CACHE,
-    "envelope": (),
-    "plain": (),
-    "unpack": (),
-    "predict": ("alloc", "history", "judge", "predict"),
-    "ready": (),
-    "depot": ("alloc", "buffers", "clock", "pages"),
-    "objects": ("clock",),
-    "events": ("alloc", "queue"),
-    "files": (),
-    "histogram": ("clock", "hist"),
-    "methods": (),
-    "stopwatch": ("clock",),
-    "meters": (),
-    "metrics": ("clock",),
-    "ring": ("alloc", "clock", "ring"),
-    "timer": ("clock", "hist"),
-    "simulate": (
-        "alloc",
-        "dense",
-        "duel",
-        "ghost",
-        "ids",
-        "list",
-        "policy",
-        "queues",
-        "recency",
-        "replay",
-        "sketch",
-        "slots",
-    ),
-    "tier": (),
-    "watching": (),
-}
-
-
-def extension(name: str, sources: tuple[str, ...]) -> Extension:
-    return Extension(
-        f"perfcore._native.{name}",
-        [f"perfcore/_native/{name}.pyx", *(f"src_c/{source}.c" for source in sources)],
-        include_dirs=["src_c"],
-        depends=sorted(map(str, Path("src_c").glob("*.h"))),
-        define_macros=[("PC_BUILD_MODE", f'"{MODE}"')],
-        extra_compile_args=[*COMMON, *COMPILE],
-        extra_link_args=LINK,
-    )
-
-
-#: What Cython writes for memoryviews and functions of Python: once, and not in each extension that has some.
+#: One file for all rooms: an extension of its own cost each 75 kB, of which three quarters were copies.
+ONE = "perfcore._native._rooms"
+#: What Cython writes for memoryviews and functions of Python: once, and not in each room that has some.
 SHARED = "perfcore._native._shared"
-
-
-def shared() -> Extension:
-    place = f"{SHARED.replace('.', '/')}.c"
-    return Extension(SHARED, [place], extra_compile_args=[*COMMON, *COMPILE], extra_link_args=LINK)
+ROOMS = sorted(path.stem for path in Path("perfcore/_native").glob("*.pyx"))
+CORE = sorted(map(str, Path("src_c").glob("*.c")))
+#: rooms whose code runs for each call or value: they and the core are optimized for speed, others for size
+HOT = {
+    "batches",
+    "buffers",
+    "cache",
+    "depot",
+    "engine",
+    "envelope",
+    "events",
+    "histogram",
+    "keys",
+    "labels",
+    "memo",
+    "methods",
+    "metrics",
+    "objects",
+    "plain",
+    "predict",
+    "ready",
+    "ring",
+    "stopwatch",
+    "tags",
+    "tier",
+    "timer",
+    "unpack",
+    "watching",
+}
+SMALL = ["-Os"] if MODE in ("release", "profile") else []
 
 
 class Build(build_ext):
-    """Compiles each C file once, however many extensions need it, with all processors at work."""
+    """Compiles each C file for speed or for size, with all processors at work."""
 
     def finalize_options(self) -> None:
         super().finalize_options()
         self.parallel = self.parallel or PROCESSORS
 
     def build_extensions(self) -> None:
-        core = sorted({source for one in self.extensions for source in one.sources if source[:6] == "src_c/"})
+        (rooms,) = self.extensions
         with ThreadPoolExecutor(self.parallel) as pool:
-            objects = dict(zip(core, pool.map(self._object, core), strict=True))
-        for one in self.extensions:
-            needed = [source for source in one.sources if source in objects]
-            one.sources = [source for source in one.sources if source not in objects]
-            one.depends, one.extra_objects = [*one.depends, *needed], [objects[source] for source in needed]
+            rooms.extra_objects = list(pool.map(self._object, rooms.sources))
+        rooms.depends, rooms.sources = rooms.sources, []
+        _forget_single_rooms(Path(self.get_ext_fullpath(rooms.name)))
         super().build_extensions()
 
+    def copy_extensions_to_source(self) -> None:
+        super().copy_extensions_to_source()
+        _forget_single_rooms(Path("perfcore/_native", self.get_ext_filename(ONE).rpartition(os.sep)[2]))
+
     def _object(self, source: str) -> str:
-        """Return the object file of a source of the core, compiled if anything is newer."""
+        """Return the object file of a source, compiled if anything is newer."""
         made = Path(self.build_temp, MODE, source).with_suffix(".o")
         read = [source, "setup.py", *Path("src_c").glob("*.h")]
         if not made.exists() or made.stat().st_mtime < max(Path(path).stat().st_mtime for path in read):
+            fast = source in CORE or Path(source).stem in HOT
             self.compiler.compile(
                 [source],
                 output_dir=str(Path(self.build_temp, MODE)),
+                macros=[("PC_BUILD_MODE", f'"{MODE}"')],
                 include_dirs=["src_c"],
-                extra_postargs=[*COMMON, *COMPILE],
+                extra_postargs=[*COMMON, *COMPILE, *([] if fast else SMALL)],
             )
         return str(made)
 
 
+def _forget_single_rooms(rooms: Path) -> None:
+    """Remove what builds of earlier versions left beside ``rooms``: Python would find it first."""
+    for old in rooms.parent.glob(f"*.{rooms.name.partition('.')[2]}"):
+        if old != rooms:
+            old.unlink()
+
+
 def extensions() -> list[Extension]:
+    """Return the one extension, of what Cython makes of all rooms and of the core."""
     if MODE == "none":
         return []
-    return cythonize(
-        [shared(), *(extension(name, sources) for name, sources in EXTENSIONS.items())],
+    written = cythonize(
+        [
+            Extension(SHARED, [f"{SHARED.replace('.', '/')}.c"]),
+            *(Extension(f"perfcore._native.{room}", [f"perfcore/_native/{room}.pyx"]) for room in ROOMS),
+        ],
         shared_utility_qualified_name=SHARED,
         build_dir=f"build/cython-{MODE}",
         nthreads=PROCESSORS if LINUX else 0,
@@ -188,6 +149,8 @@ def extensions() -> list[Extension]:
         },
         annotate=False,
     )
+    sources = [source for room in written for source in room.sources]
+    return [Extension(ONE, [*sources, *CORE], extra_link_args=LINK)]
 
 
 setup(

@@ -22,6 +22,8 @@ __all__ = ["Precompilation", "Step", "load_everything"]
 log = logger("precompile")
 
 _PACKAGE = Path(__file__).parent
+#: a command line is a program, and the file of all native rooms none itself
+_NO_PARTS = ("perfcore.cli", "perfcore.__main__", "perfcore._native._rooms")
 
 
 class Step(NamedTuple):
@@ -125,12 +127,15 @@ def load_everything() -> list[str]:
 
     What ``enable_tree_shaking`` off means: nothing waits for its first use.
     """
+    from perfcore._native import ROOMS
+
     missing = []
-    for module in walk_packages([str(_PACKAGE)], "perfcore."):
-        if module.name.startswith(("perfcore.cli", "perfcore.__main__")):
-            continue  # a command line is a program, not a part
+    walked = [module.name for module in walk_packages([str(_PACKAGE)], "perfcore.")]
+    for name in [*walked, *(f"perfcore._native.{room}" for room in ROOMS)]:
+        if name.startswith(_NO_PARTS):
+            continue
         try:
-            import_module(module.name)
+            import_module(name)
         except (ImportError, MissingExtraError):
-            missing.append(module.name)
+            missing.append(name)
     return missing

@@ -20,6 +20,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 import perfcore
+from perfcore._native import ROOMS
 
 ROOT = Path(__file__).parent.parent
 TOOLS = Path(sys.executable).parent
@@ -112,8 +113,7 @@ def test_the_wheel_has_code_stubs_and_assets_and_no_sources_of_the_extensions(wh
     shipped = in_tree(".py", ".pyi", "py.typed", ".html", ".css", ".js")
     extensions = {name for name in names if name.endswith(".so")}
     assert names - extensions == shipped
-    sources = {Path(name).stem for name in in_tree(".pyx")} | {"_shared"}
-    assert {Path(name).name.split(".")[0] for name in extensions} == sources
+    assert {name.split(".")[0] for name in extensions} == {"perfcore/_native/_rooms"}
     assert {name.split("/")[0] for name in wheel.namelist()} == {"perfcore", info(wheel)}
 
 
@@ -132,14 +132,30 @@ def info(wheel):
     return f"perfcore-{perfcore.__version__}.dist-info"
 
 
-def test_the_wheel_carries_no_line_numbers_for_debuggers_and_keeps_names_for_profilers(wheel, tmp_path):
-    (name,) = (name for name in packed(wheel) if re.search(r"/engine\..*so$", name))
-    sections = run("readelf", "--sections", "--wide", wheel.extract(name, tmp_path))
-    assert ".debug_info" not in sections and ".symtab" in sections
+@pytest.fixture(scope="module")
+def native(wheel, tmp_path_factory):
+    """Return the path of the file with all native rooms."""
+    (name,) = (name for name in packed(wheel) if name.endswith(".so"))
+    return wheel.extract(name, tmp_path_factory.mktemp("native"))
 
 
-#: megabytes of files once installed, without bytecode: 4.9 in 0.1.0 (ARCHITECTURE.md has where they are)
-INSTALLED = 5.3
+def test_the_wheel_carries_neither_line_numbers_nor_names_of_functions(native):
+    sections = run("readelf", "--sections", "--wide", native)
+    assert ".text" in sections and ".debug_info" not in sections and ".symtab" not in sections
+
+
+def test_the_native_file_is_hardened_and_shows_nothing_but_its_rooms(native):
+    assert "BIND_NOW" in run("readelf", "--dynamic", "--wide", native)
+    assert "GNU_RELRO" in run("readelf", "--segments", "--wide", native)
+    names = {line.split()[-1].partition("@")[0] for line in run("nm", "--dynamic", native).splitlines()}
+    assert "__stack_chk_fail" in names and any(name.endswith("_chk") for name in names - {"__stack_chk_fail"})
+    shown = {line.split()[-1] for line in run("nm", "--dynamic", "--defined-only", native).splitlines()}
+    assert {name for name in shown if name.startswith("PyInit_")} == {f"PyInit_{room}" for room in ROOMS}
+    assert not {name for name in shown if name.startswith("pc_")}
+
+
+#: megabytes of files once installed, without bytecode (ARCHITECTURE.md has where they are)
+INSTALLED = 3.5
 
 
 def test_an_installation_stays_small(wheel):

