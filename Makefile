@@ -81,12 +81,17 @@ coverage-native: build/coverage/.built  ## which lines of C and Cython the nativ
 	    ../../$(PYTEST) -c ../../pyproject.toml --rootdir ../.. $(COVERING:%=../../%) -m "not no_sanitizer" -p no:cacheprovider
 	$(PY) tools/native_coverage.py --copy build/coverage-work --copy build/c-tests-coverage --html build/coverage/html --least 95
 
-coverage: coverage-native servers proofs suites promtool browser  ## ... and which lines of Python the whole suite runs
-	@rm -f build/.coverage*
-	$(PY) -m coverage run -m pytest tests
-	$(PY) -m coverage combine -q
+coverage: coverage-native coverage-python  ## both: lines of C, Cython and Python
+
+# Threads, subprocesses and forked children count, a child that is killed does not. What times constructors would time the tracer.
+TIMING = what_is_made_often_and_dropped_at_once_is_found_and_the_rest_is_not constructors_are_timed_and_said_to_pay_or_not
+
+coverage-python: dev servers shells proofs suites promtool browser  ## which lines of Python the whole suite runs: at least 95 %, pages beside them (TESTS=..., KEEP=1: one part more)
+	@$(if $(KEEP),,rm -f build/.coverage*)
+	$(PY) -m coverage run -m pytest $(or $(TESTS),tests) $(TIMING:%=--deselect tests/memory/test_discovery.py::test_%)
+	$(PY) -m coverage combine -q --append
 	$(PY) -m coverage html -q
-	$(PY) -m coverage report
+	$(PY) -m coverage report $(if $(TESTS),,--fail-under 95)
 
 # What depends on other packages, but for servers and clusters; too long for `make test`.
 OLDEST = tests/config tests/metrics tests/cli tests/test_sizing.py tests/native/test_simulate.py tests/native/test_plain.py \
@@ -243,5 +248,5 @@ build/free-threaded/.rivals: build/free-threaded/.built
 	@touch $@
 
 .PHONY: docs report bench-compare free-threaded-rivals browser suites servers proofs promtool nab free-threaded help run test pytest c-test lint types bench asan tsan prove chaos fuzz dist clean dev
-.PHONY: coverage coverage-native oldest
+.PHONY: coverage coverage-native coverage-python oldest
 .PHONY: audit wheels wheels-quick checks legs

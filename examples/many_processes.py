@@ -31,7 +31,7 @@ def main(folder: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     (directory / "computed").unlink(missing_ok=True)
     context = multiprocessing.get_context("spawn")
-    with context.Pool(4) as pool:
+    with context.Pool(4, maxtasksperchild=1) as pool:  # four, also where one is slow to start
         reports = pool.starmap(report, [(str(directory), time.time() + 1.0)] * 4, chunksize=1)
     computed = (directory / "computed").read_text().split()
     processes = {process for process, _ in reports}

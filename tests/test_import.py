@@ -85,6 +85,11 @@ def test_the_memory_cache_needs_no_backend():
     assert not loaded("from perfcore import Cache; Cache(8)['a'] = 1") & HEAVY
 
 
+def test_the_disk_tier_loads_what_it_stores_with_and_no_more():
+    found = loaded("from perfcore.cache.disk import DiskCache")
+    assert "lmdb" in found and not found & {"numpy", "platformdirs", "multiprocessing"}
+
+
 def test_the_configuration_needs_msgspec_and_no_other_backend():
     assert loaded("from perfcore.config import load; load(optimization_level='balanced')") & HEAVY == {
         "msgspec"

@@ -371,12 +371,11 @@ def invalidate(folder, tag):
 
 
 def what_is_loaded():
-    """Say what importing the disk tier has done."""
+    """Say what importing the disk tier has started and opened."""
     import perfcore.cache.disk
 
-    heavy = [name for name in ("numpy", "platformdirs", "multiprocessing") if name in sys.modules]
     files = [link for link in Path("/proc/self/fd").iterdir() if link.exists()]
-    say(threading.active_count(), heavy, len(files) < 6 and bool(perfcore.cache.disk.DiskCache))
+    say(threading.active_count(), len(files) < 6 and bool(perfcore.cache.disk.DiskCache))
 
 
 def answer_for_tiers(folder):

@@ -665,3 +665,20 @@ def test_paths_of_all_kinds_lead_to_one_store(tmp_path, monkeypatch):
     with DiskCache("real", maxbytes="1MB") as one, DiskCache(tmp_path / "link", maxbytes="1MB") as two:
         one["a"] = 1
         assert two["a"] == 1
+
+
+def test_verify_puts_a_file_aside_whose_structure_is_damaged_and_the_cache_goes_on(tmp_path):
+    with DiskCache(tmp_path, maxbytes="8MB", compression="off") as cache:
+        cache.set_many({number: os.urandom(500) for number in range(500)})
+        cache.flush()
+        with (tmp_path / DATA_FILE).open("r+b") as file:  # behind the back of the one that has it open
+            size = file.seek(0, os.SEEK_END)
+            file.seek(3 * 4096)
+            file.write(bytes(size - 3 * 4096))
+        found = cache.verify()
+        assert found.structure and (found.entries, found.removed) == (0, 0)
+        cache["new"] = 1
+        cache.flush()
+        assert cache["new"] == 1 and cache.get(7) is None
+        assert cache.verify() == (1, 0, None)
+    assert (tmp_path / f"{DATA_FILE}.damaged").exists()

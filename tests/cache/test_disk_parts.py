@@ -179,4 +179,4 @@ def test_time_left_is_never_more_than_there_was(ttl, at, left):
 
 
 def test_importing_the_disk_tier_opens_nothing_and_starts_nothing():
-    assert run("what_is_loaded") == "1 [] True"
+    assert run("what_is_loaded") == "1 True"

@@ -79,6 +79,20 @@ def test_what_is_not_expected_and_what_is_missing_fail(rehearsal):
         "expected at 11 s, not told: silent firing",
         "told at 10 s, not expected: silent firing",
     ]
+    code, out, _ = rehearsal(wrong, SERIES)
+    assert code == 1 and "\ntold at 10 s, not expected: silent firing\n" in out
+
+
+def test_rules_may_be_json(tmp_path, monkeypatch, capsys):
+    rules = {"rules": [{"name": "busy", "type": "threshold", "metric": "cpu", "threshold": 90}]}
+    for expected, code in (("busy", 0), ("other", 1)):
+        (tmp_path / "rules.json").write_text(json.dumps(rules | {"expect": [{"at": 0, "rule": expected}]}))
+        (tmp_path / "series.csv").write_text("time,cpu\n1000,95\n")
+        files = [str(tmp_path / "rules.json"), str(tmp_path / "series.csv")]
+        monkeypatch.setattr(sys, "argv", ["perfcore", "alerts", "test", *files])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == code, capsys.readouterr()
 
 
 def test_dates_are_times_too(rehearsal):

@@ -71,6 +71,9 @@ def test_get_prints_the_value_and_runs_nothing(folder):
     assert perfcore("get", folder, "('user', 1)", "-l") == (0, "a string\n", "")
     assert perfcore("get", folder, "set") == (0, "{1}\n", "")
     assert document("get", folder, "plain") == {"value": {"a": [1, None], "b": "text"}}
+    with DiskCache(folder, maxbytes="8MB") as cache:
+        cache["complex"] = 1j  # which JSON has no word for
+    assert document("get", folder, "complex") == {"repr": "1j"}
     code, out, err = perfcore("get", folder, "nothing")
     assert (code, out) == (1, "")
     assert "no value" in err

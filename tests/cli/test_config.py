@@ -47,6 +47,11 @@ def test_schema_prints_one_document(perfcore):
     assert code == 0 and json.loads(out)["title"] == "perfcore configuration"
 
 
+def test_reference_prints_both_tables_where_there_is_no_page_to_write(perfcore):
+    code, out, _ = perfcore("config", "reference")
+    assert code == 0 and "`caching.layers.memory.max_size`" in out and "conservative" in out
+
+
 def test_reference_writes_the_tables_between_their_marks(perfcore, tmp_path):
     page = tmp_path / "configuration.md"
     page.write_text(

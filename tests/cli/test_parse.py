@@ -130,6 +130,7 @@ def test_a_second_run_is_answered_from_disk_until_the_cache_is_cleared_or_not_us
         (["empty"], 1),
         ([], 2),
         (["--jobs", "0", "."], 2),
+        (["--jobs", "2", "--cluster", "local", "."], 2),
         (["--jobs", "many", "."], 2),
         (["--no-such-option", "."], 2),
     ],
@@ -139,6 +140,14 @@ def test_exit_codes(perfcore, tree, arguments, status):
     done = perfcore("parse", *arguments, cwd=tree)
     assert done.returncode == status, done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_of_many_broken_files_the_first_are_named_and_the_rest_counted(perfcore, tmp_path):
+    for number in range(120):
+        (tmp_path / f"broken{number}.py").write_text("def (:\n")
+    lines = perfcore("parse", tmp_path).stderr.splitlines()
+    named = [line for line in lines if "broken" in line]
+    assert named and f"... and {120 - len(named)} more files" in lines
 
 
 def test_patterns_and_ignore_files_can_be_chosen(perfcore, tree):

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 import httpx
 import pytest
@@ -307,6 +307,61 @@ async def test_a_stream_with_terms_is_kept_whole():
     origin.answer = lambda request: StreamingResponse(iter([b"a", b"b", b""]), headers=headers)
     async with client(origin) as web:
         assert [(await web.get("/a")).content for _ in range(2)] == [b"ab", b"ab"] and origin.asked == 1
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_a_response_that_is_not_finished_is_passed_on_unless_there_may_be_a_better_one(fails):
+    sent, asked = [], []
+    headers = [(b"cache-control", b"max-age=60")]
+
+    async def app(scope, receive, send):
+        asked.append(scope["path"])
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        if fails:
+            raise OSError("the rest is lost")
+
+    async def send(message):
+        sent.append(message["type"])
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    cached = ResponseCache(app, registry=Registry())
+    for _ in range(2):
+        with pytest.raises(OSError, match="the rest") if fails else nullcontext():
+            await asyncio.wait_for(cached(scope, None, send), 30)
+    assert asked == ["/", "/"]
+    # of one that failed nothing was told yet: the server can still say so
+    assert sent == ([] if fails else 2 * ["http.response.start", "http.response.body"])
+
+
+async def test_messages_of_other_kinds_are_passed_on():
+    kinds = ["http.response.pathsend", "http.response.debug"]
+
+    async def app(scope, receive, send):
+        for kind in kinds:
+            await send({"type": kind})
+
+    sent = []
+
+    async def send(message):
+        sent.append(message["type"])
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    await ResponseCache(app, registry=Registry())(scope, None, send)
+    assert sent == kinds
+
+
+async def test_what_is_no_request_is_neither_counted_nor_kept():
+    seen = []
+
+    async def app(scope, receive, send):
+        seen.append(scope["type"])
+
+    registry = Registry()
+    for layer in (RequestMetrics(app, registry=registry), ResponseCache(app, registry=Registry())):
+        await layer({"type": "lifespan"}, None, None)
+    assert seen == ["lifespan", "lifespan"]
+    assert not any(family.samples for family in registry.snapshot().families.values())
 
 
 # --- properties ---------------------------------------------------------------------------------------------

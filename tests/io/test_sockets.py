@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+import struct
 import threading
 
 import pytest
@@ -89,6 +90,25 @@ async def test_coroutines_receive_without_holding_up_the_loop(pair):
         assert bytes(await waiting) == b"late"
         there.shutdown(socket.SHUT_WR)
         assert bytes(await receiver.areceive()) == b""
+    assert pool.stats().in_use == 0
+
+
+@pytest.mark.parametrize("how", ["receive", "areceive"])
+async def test_a_connection_that_is_reset_is_an_error_and_leaves_no_buffer(how):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        here = socket.create_connection(listener.getsockname())
+        there, _ = listener.accept()
+    here.setblocking(how == "receive")
+    pool = BufferPool()
+    with here, Receiver(here, pool) as receiver:
+        linger = struct.pack("ii", 1, 0)  # closing it resets the connection
+        there.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        there.close()
+        with pytest.raises(ConnectionResetError):
+            if how == "receive":
+                receiver.receive()
+            else:
+                await receiver.areceive()
     assert pool.stats().in_use == 0
 
 

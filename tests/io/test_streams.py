@@ -415,6 +415,43 @@ def test_a_pooled_read_is_the_content_in_a_buffer_of_the_pool(path, streams, siz
     assert pool.stats().in_use == 0
 
 
+class Meanwhile:
+    """A pool where something happens before a buffer is had: after the size of the file was looked at."""
+
+    def __init__(self, pool, what):
+        self.acquire = lambda size: (what(), pool.acquire(size))[1]
+
+
+def test_a_file_that_became_longer_meanwhile_is_read_again(path, streams):
+    pool, parts = BufferPool(), [b" and", b" more"]
+
+    def grow():
+        with path.open("ab") as file:
+            file.write(parts.pop(0) if parts else b"")
+
+    with streams.read_pooled(path, Meanwhile(pool, grow)) as buffer:
+        assert bytes(buffer) == b"first and more"
+    assert pool.stats().in_use == 0
+
+
+def test_a_file_that_becomes_shorter_each_time_is_said_to_be_written(path, streams):
+    path.write_bytes(bytes(100))
+    pool = BufferPool()
+    with pytest.raises(OSError, match="being written") as caught:
+        streams.read_pooled(path, Meanwhile(pool, lambda: os.truncate(path, path.stat().st_size - 1)))
+    assert caught.value.errno == errno.EAGAIN and pool.stats().in_use == 0
+
+
+@pytest.mark.parametrize("use", [StreamCache.open, lambda streams, path: streams.read_range(path, 0, 1)])
+def test_a_kept_file_whose_path_is_gone_is_no_longer_there(path, streams, use):
+    for _ in range(3):
+        use(streams, path)
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        use(streams, path)
+    assert streams.stats().files == 0
+
+
 async def test_coroutines_read_at_once_or_in_a_thread(path, streams):
     assert await asyncio.gather(*(streams.aread(path) for _ in range(20))) == [b"first"] * 20
     before = streams.stats().hits

@@ -161,6 +161,19 @@ def test_snapshots_subtract_add_and_pickle():
     assert both["h"].samples[()].count == 3
 
 
+def test_snapshots_of_different_instruments_are_not_added():
+    one, other = Registry(), Registry()
+    Counter("requests", registry=one).inc()
+    Gauge("requests", registry=other).set(1)
+    with pytest.raises(ValueError, match="requests is a counter of"):
+        one.snapshot() + other.snapshot()
+
+
+def test_a_registry_has_room_for_something():
+    with pytest.raises(ValueError, match="max_series must be positive, got 0"):
+        Registry(max_series=0)
+
+
 def test_layouts_have_the_same_buckets():
     histogram = Histogram("h", registry=Registry())
     values = [0, 0.1, 0.1, 0.5, 1, 1.0000001, 700, 1e30]

@@ -121,6 +121,23 @@ def test_a_trend_rule_fires_on_a_leak_and_not_on_noise(clock):
     assert [event[1:] for event in found] == [("leak", "firing")]
 
 
+@pytest.mark.parametrize(
+    "rule", [TrendRule(name="leak", metric="cpu", window=60), AnomalyRule(name="odd", metric="cpu")]
+)
+def test_no_data_is_neither_a_trend_nor_an_anomaly(rule, clock):
+    alerting = PerformanceAlerting([rule], clock=clock)
+    assert play(alerting, clock, [None] * 100 + [1.0] * 100 + [None] * 100) == []
+
+
+def test_a_trend_that_is_over_is_forgotten_after_its_window(clock):
+    alerting = PerformanceAlerting([TrendRule(name="leak", metric="cpu", window=600)], clock=clock)
+    values = [1000.0 + number for number in range(900)] + [1899.0] * 1200
+    assert [event[1:] for event in play(alerting, clock, values)] == [
+        ("leak", "firing"),
+        ("leak", "resolved"),
+    ]
+
+
 def test_an_anomaly_rule_fires_on_a_shift(clock):
     alerting = PerformanceAlerting([AnomalyRule(name="odd", metric="cpu", mode="sensitive")], clock=clock)
     assert play(alerting, clock, [10 + i % 3 for i in range(500)]) == []

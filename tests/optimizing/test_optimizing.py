@@ -247,6 +247,18 @@ async def test_the_error_of_a_batch_reaches_all_in_it_and_no_other():
     assert [type(each) for each in found] == [int, int, LookupError, LookupError, int, int]
 
 
+async def test_a_batch_of_the_wrong_length_is_an_error_for_all_in_it():
+    async def lose_one(numbers):
+        return numbers[1:]
+
+    async def one(number):
+        raise AssertionError
+
+    optimized = optimize_for_performance(one, batch=lose_one, batch_size=2)
+    found = await asyncio.gather(*map(optimized, range(4)), return_exceptions=True)
+    assert {str(error) for error in found} == {"batch: expected 2 results in the order of the items, got 1"}
+
+
 async def test_who_is_cancelled_is_not_asked_for():
     asked = []
 
