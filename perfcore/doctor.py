@@ -128,11 +128,21 @@ def _memory() -> Finding:
     group = ", no limit of the control group"
     if limit != total:
         group = f", limited to {limit // _MB} MB by the control group"
-    found = f"{total // _MB} MB{group}"
+    found = f"{total // _MB} MB{group}{_stalls()}"
     if limit < 256 * _MB:
         advice = "the memory tier's default of 256 MB is too much here: set `caching.max_memory`"
         return Finding("memory", "warning", found, advice)
     return Finding("memory", "ok", found)
+
+
+def _stalls() -> str:
+    """How long tasks wait for memory: what a manager with ``memory_optimization`` takes for pressure, too."""
+    from perfcore.memory.pressure import memory_stalled
+
+    stalled = memory_stalled()
+    if stalled is None:
+        return ", the kernel tells no stalls (PSI)"
+    return f", tasks waited for it {stalled:.0f} % of the last ten seconds"
 
 
 def _home() -> Path:

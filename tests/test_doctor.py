@@ -7,6 +7,7 @@ import pytest
 from perfcore import cgroups, doctor
 from perfcore.cache import DiskCache
 from perfcore.doctor import examine
+from perfcore.memory.pressure import memory_stalled
 
 
 def found(name, **where):
@@ -66,6 +67,8 @@ def test_limits_are_stated_also_where_there_are_none(monkeypatch):
     monkeypatch.setattr(cgroups, "memory_limits", list)
     assert "usable, no limit of the control group" in found("processors").found
     assert "no limit of the control group" in found("memory").found
+    wanted = "tells no stalls" if memory_stalled() is None else "% of the last ten seconds"
+    assert wanted in found("memory").found
 
 
 def test_without_a_directory_the_users_own_place_is_looked_at(monkeypatch, tmp_path):

@@ -13,7 +13,7 @@ from perfcore._log import logger
 from perfcore._repr import safe_repr
 from perfcore.cgroups import MEMBERSHIP, ROOT, ControlGroup, group_directories, memory_limits
 
-__all__ = ["MemoryWatch", "Pressure", "memory_limit", "memory_pressure"]
+__all__ = ["MemoryWatch", "Pressure", "memory_limit", "memory_pressure", "memory_stalled"]
 
 log = logger("memory")
 
@@ -98,6 +98,16 @@ def memory_limit() -> int:
     True
     """
     return min([_machine_memory(), *memory_limits()])
+
+
+def memory_stalled() -> float | None:
+    """Return the share of the last ten seconds (0-100) in which some task waited for memory, or None.
+
+    >>> stalled = memory_stalled()
+    >>> stalled is None or 0 <= stalled <= 100
+    True
+    """
+    return _stalled(MEMBERSHIP, ROOT)
 
 
 def _machine_memory() -> int:
