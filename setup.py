@@ -98,8 +98,8 @@ class Build(build_ext):
     def build_extensions(self) -> None:
         (rooms,) = self.extensions
         with ThreadPoolExecutor(self.parallel) as pool:
-            rooms.extra_objects = list(pool.map(self._object, rooms.sources))
-        rooms.depends, rooms.sources = rooms.sources, []
+            objects = list(pool.map(self._object, rooms.sources))
+        rooms.sources, rooms.extra_objects, rooms.depends = [], objects, objects
         _forget_single_rooms(Path(self.get_ext_fullpath(rooms.name)))
         super().build_extensions()
 
