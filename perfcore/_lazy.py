@@ -28,10 +28,15 @@ def lazy(
         from importlib import import_module
 
         module = home[name]  # the package itself, when the name is that of a submodule
-        if module == package:
-            value = import_module(f"{package}.{name}")
-        else:
-            value = getattr(import_module(module), name)
+        try:
+            if module == package:
+                value = import_module(f"{package}.{name}")
+            else:
+                value = getattr(import_module(module), name)
+        except ModuleNotFoundError as error:
+            if not (error.name or "").startswith("perfcore._native."):
+                raise
+            raise _not_built(error) from None
         setattr(sys.modules[package], name, value)
         return value
 
@@ -39,3 +44,13 @@ def lazy(
         return sorted({*vars(sys.modules[package]), *home})
 
     return __getattr__, __dir__
+
+
+def _not_built(error: ModuleNotFoundError) -> ModuleNotFoundError:
+    """Say what to do in a source tree that Python found before what is installed, or that is not built."""
+    folder = sys.modules["perfcore"].__path__[0]
+    return ModuleNotFoundError(
+        f"{error.name} is not built in {folder}. In a source tree, build it in place with "
+        "`pip install -e .` or `make dev`; what is installed elsewhere is found from another directory.",
+        name=error.name,
+    )

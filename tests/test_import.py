@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -115,3 +116,17 @@ def test_importing_perfcore_takes_at_most_a_quarter_of_an_interpreter_start(tmp_
     extra = median(imported - empty for empty, imported in pairs)
     print(f"empty start {empty * 1e3:.1f} ms, import perfcore {extra * 1e3:+.2f} ms: {extra / empty:.3f}")
     assert extra <= empty / 4
+
+
+def test_a_source_tree_that_is_not_built_says_what_to_do(tmp_path):
+    """Python looks into the current directory first: in a clone it finds the clone, whatever is installed."""
+    tree = tmp_path / "perfcore"
+    shutil.copytree(
+        Path(perfcore.__file__).parent, tree, ignore=shutil.ignore_patterns("*.so", "__pycache__")
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", "from perfcore import Cache"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    told = done.stderr.splitlines()[-1]
+    assert f"is not built in {tree}" in told and "pip install -e ." in told and "another directory" in told
