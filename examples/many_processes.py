@@ -7,12 +7,14 @@ import multiprocessing
 import os
 import sys
 import time
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from perfcore.cache import CacheManager
 
 
-def report(folder: str, started: float) -> tuple[int, str]:
+def report(folder: str, begun: Barrier, told: "Queue[tuple[int, str]]") -> None:
     """One worker: wants the report of the day as soon as all have begun."""
     with CacheManager(disk={"directory": folder}) as cache:
 
@@ -22,8 +24,8 @@ def report(folder: str, started: float) -> tuple[int, str]:
             time.sleep(0.2)
             return "the report"
 
-        time.sleep(max(0.0, started - time.time()))
-        return os.getpid(), cache.get_or_set("report", compute, tags=["daily"])
+        begun.wait()
+        told.put((os.getpid(), cache.get_or_set("report", compute, tags=["daily"])))
 
 
 def main(folder: Path) -> None:
@@ -31,11 +33,15 @@ def main(folder: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     (directory / "computed").unlink(missing_ok=True)
     context = multiprocessing.get_context("spawn")
-    with context.Pool(4, maxtasksperchild=1) as pool:  # four, also where one is slow to start
-        reports = pool.starmap(report, [(str(directory), time.time() + 1.0)] * 4, chunksize=1)
+    begun, told = context.Barrier(4), context.Queue()
+    workers = [context.Process(target=report, args=(str(directory), begun, told)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    reports = dict(told.get() for _ in workers)
+    for worker in workers:
+        worker.join()
     computed = (directory / "computed").read_text().split()
-    processes = {process for process, _ in reports}
-    print(f"{len(reports)} reports by {len(processes)} processes, computed {len(computed)} time(s)")
+    print(f"{len(reports)} processes have {set(reports.values())}, computed {len(computed)} time(s)")
     with CacheManager(disk={"directory": directory}) as cache:
         print(f"a later process finds {cache.get('report')!r}")
         cache.invalidate_tags("daily")

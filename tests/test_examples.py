@@ -59,7 +59,7 @@ def test_a_client_goes_on_with_what_it_knew():
 def test_of_many_processes_one_computes_each_day(tmp_path):
     for _ in range(2):
         assert run("many_processes.py", tmp_path) == [
-            "4 reports by 4 processes, computed 1 time(s)",
+            "4 processes have {'the report'}, computed 1 time(s)",
             "a later process finds 'the report'",
             "and after the day has ended None",
         ]
