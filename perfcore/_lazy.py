@@ -33,8 +33,8 @@ def lazy(
                 value = import_module(f"{package}.{name}")
             else:
                 value = getattr(import_module(module), name)
-        except ModuleNotFoundError as error:
-            if not (error.name or "").startswith("perfcore._native."):
+        except ImportError as error:
+            if not _is_not_built(error):
                 raise
             raise _not_built(error) from None
         setattr(sys.modules[package], name, value)
@@ -46,10 +46,18 @@ def lazy(
     return __getattr__, __dir__
 
 
-def _not_built(error: ModuleNotFoundError) -> ModuleNotFoundError:
+def _is_not_built(error: ImportError) -> bool:
+    """Say whether it is the native part that is missing, and not something else that is wrong with it."""
+    from pathlib import Path
+
+    of_ours = (error.name or "").startswith("perfcore._native.")
+    return of_ours and not (error.path and Path(error.path).exists())
+
+
+def _not_built(error: ImportError) -> ImportError:
     """Say what to do in a source tree that Python found before what is installed, or that is not built."""
     folder = sys.modules["perfcore"].__path__[0]
-    return ModuleNotFoundError(
+    return ImportError(
         f"{error.name} is not built in {folder}. In a source tree, build it in place with "
         "`pip install -e .` or `make dev`; what is installed elsewhere is found from another directory.",
         name=error.name,
