@@ -50,15 +50,16 @@ def _is_not_built(error: ImportError) -> bool:
     """Say whether it is the native part that is missing, and not something else that is wrong with it."""
     from pathlib import Path
 
-    of_ours = (error.name or "").startswith("perfcore._native.")
-    return of_ours and not (error.path and Path(error.path).exists())
+    if not error.path:
+        return False
+    return error.path.startswith(sys.modules["perfcore"].__path__[0]) and not Path(error.path).exists()
 
 
 def _not_built(error: ImportError) -> ImportError:
     """Say what to do in a source tree that Python found before what is installed, or that is not built."""
     folder = sys.modules["perfcore"].__path__[0]
     return ImportError(
-        f"{error.name} is not built in {folder}. In a source tree, build it in place with "
+        f"the native part is not built in {folder}. In a source tree, build it in place with "
         "`pip install -e .` or `make dev`; what is installed elsewhere is found from another directory.",
         name=error.name,
     )
