@@ -83,12 +83,14 @@ coverage-native: build/coverage/.built  ## which lines of C and Cython the nativ
 
 coverage: coverage-native coverage-python  ## both: lines of C, Cython and Python
 
-# Threads, subprocesses and forked children count, a child that is killed does not. What times constructors would time the tracer.
+# Threads, subprocesses and forked children count, a child that is killed does not. What times constructors would time the tracer,
+# and harnesses refuse one.
 TIMING = what_is_made_often_and_dropped_at_once_is_found_and_the_rest_is_not constructors_are_timed_and_said_to_pay_or_not
 
 coverage-python: dev servers shells proofs suites promtool browser  ## which lines of Python the whole suite runs: at least 95 %, pages beside them (TESTS=..., KEEP=1: one part more)
 	@$(if $(KEEP),,rm -f build/.coverage*)
-	$(PY) -m coverage run -m pytest $(or $(TESTS),tests) $(TIMING:%=--deselect tests/memory/test_discovery.py::test_%)
+	$(PY) -m coverage run -m pytest $(or $(TESTS),tests) $(TIMING:%=--deselect tests/memory/test_discovery.py::test_%) \
+	    --ignore tests/test_benchmarks.py --ignore tests/test_report.py
 	$(PY) -m coverage combine -q --append
 	$(PY) -m coverage html -q
 	$(PY) -m coverage report $(if $(TESTS),,--fail-under 95)
