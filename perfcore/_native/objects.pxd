@@ -19,7 +19,7 @@ cdef class ObjectPool:
     cdef PyObject *first
     cdef PyObject *last                 # borrowed: the queue of waiters, who leave it before they die
     cdef uint64_t epoch                 # moves on in a forked child: what is older belongs to the parent
-    cdef uint64_t reused, made, released, refused, expired, discarded, waited, timeouts, leaked
+    cdef uint64_t reused, made, ahead, released, refused, expired, discarded, waited, timeouts, leaked
     cdef Py_ssize_t queued
     cdef pc_spares spares               # released leases
     cdef list relics                    # the parent's idle objects, kept alive and untouched
@@ -34,6 +34,7 @@ cdef class ObjectPool:
     cdef Lease attempt(self, Lease lease)
     cdef Lease acquire_slowly(self, Lease lease, bint drawn, uint64_t limit)
     cdef bint settled(self, Lease lease, int claimed) except -1
+    cdef bint claim_ahead(self, Lease lease) noexcept
     cdef int create(self, Lease lease) except -1
     cdef bint fit(self, Lease lease) except -1
     cdef Lease wait(self, Lease lease, uint64_t limit)

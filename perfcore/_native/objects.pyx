@@ -100,14 +100,23 @@ cdef class ObjectPool:
 
     def fill(self):
         """Make objects until ``min`` exist; return how many were made."""
-        cdef list leases = []
-        while self.total < self.least:
-            leases.append(self.acquire(timeout=0))
-            if self.idle.count:
-                break  # there was one after all
-        for lease in leases:
-            self.park(taken(lease), (<Lease>lease).born, self.epoch)
-        return len(leases)
+        cdef Lease lease = pc_owned(self.blank())
+        cdef Py_ssize_t made = 0
+        while self.claim_ahead(lease):
+            self.create(lease)
+            self.count(&self.ahead)
+            self.park(taken(lease), lease.born, lease.epoch)
+            made += 1
+        return made
+
+    cdef bint claim_ahead(self, Lease lease) noexcept:
+        """Take room to make an object while there are fewer than ``min``."""
+        pc_lock_acquire(&self.mutex)
+        cdef bint fewer = self.total < self.least
+        self.total += fewer
+        lease.epoch = self.epoch
+        pc_lock_release(&self.mutex)
+        return fewer
 
     def __dealloc__(self):
         pc_lock_retire(&self.mutex)
@@ -477,10 +486,10 @@ cdef class ObjectPool:
         """Return :class:`perfcore.types.ObjectStats`."""
         pc_lock_acquire(&self.mutex)
         cdef Py_ssize_t idle = self.idle.count, total = self.total, queued = self.queued
-        cdef uint64_t reused = self.reused, made = self.made
+        cdef uint64_t reused = self.reused, made = self.made, ahead = self.ahead
         pc_lock_release(&self.mutex)
         return ObjectStats(
-            acquired=reused + made, released=self.released, reused=reused, made=made, refused=self.refused,
+            acquired=reused + made - ahead, released=self.released, reused=reused, made=made, refused=self.refused,
             expired=self.expired, discarded=self.discarded, waited=self.waited, timeouts=self.timeouts,
             leaked=self.leaked, in_use=total - idle, idle=idle, waiting=queued,
         )

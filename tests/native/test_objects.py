@@ -77,6 +77,35 @@ def test_the_least_is_made_at_once():
     pool._check()
 
 
+def test_what_is_made_ahead_is_no_acquisition():
+    pool = ObjectPool(Thing, min=3, max=5)
+    assert (pool.stats().acquired, pool.stats().hit_ratio) == (0, 0)
+    leases = [pool.acquire() for _ in range(4)]
+    stats = pool.stats()
+    assert (stats.acquired, stats.reused, stats.made, stats.hit_ratio) == (4, 3, 4, 0.75)
+    assert len(leases) == stats.in_use
+    pool._check()
+
+
+def test_filling_makes_what_is_missing():
+    pool = ObjectPool(Thing, min=3, max=5)
+    assert pool.shrink(2) == 1
+    assert (pool.fill(), pool.fill()) == (1, 0)
+    assert (Thing.made, pool.stats().idle, pool.stats().acquired) == (4, 3, 0)
+    pool._check()
+
+
+def test_what_was_made_ahead_before_the_factory_failed_is_kept():
+    things = iter([Thing() for _ in range(4)])
+    pool = ObjectPool(lambda: next(things), min=3, max=5)
+    assert pool.shrink(0) == 3
+    with pytest.raises(StopIteration):
+        pool.fill()
+    stats = pool.stats()
+    assert (stats.idle, stats.in_use, stats.leaked, stats.made) == (1, 0, 0, 4)
+    pool._check()
+
+
 def test_reset_runs_as_an_object_comes_back():
     pool = ObjectPool(list, list.clear)
     with pool.acquire() as items:
