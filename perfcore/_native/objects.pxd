@@ -47,7 +47,7 @@ cdef class ObjectPool:
     cdef Waiter next_waiter(self)
     cdef void unlink(self, Waiter waiter) noexcept
     cdef bint call_waiter(self, Waiter waiter) noexcept
-    cdef list detach(self, Py_ssize_t keep)
+    cdef object coldest(self, Py_ssize_t keep)
 
 
 cdef class Lease:

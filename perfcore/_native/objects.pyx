@@ -444,24 +444,24 @@ cdef class ObjectPool:
 
     # --- sizes -------------------------------------------------------------------------------------------------
 
-    cdef list detach(self, Py_ssize_t keep):
-        """Take the coldest idle objects out until ``keep`` are left."""
-        cdef list gone = []
-        cdef PyObject *value
-        while True:
-            pc_lock_acquire(&self.mutex)
-            value = pc_shelf_take_first(&self.idle) if self.idle.count > keep else NULL
-            pc_lock_release(&self.mutex)
-            if value == NULL:
-                return gone
-            gone.append(pc_owned(value))
+    cdef object coldest(self, Py_ssize_t keep):
+        """Take the coldest idle object out if more than ``keep`` are idle, else return None."""
+        pc_lock_acquire(&self.mutex)
+        cdef PyObject *value = pc_shelf_take_first(&self.idle) if self.idle.count > keep else NULL
+        pc_lock_release(&self.mutex)
+        return pc_owned(value) if value != NULL else None
 
     def shrink(self, keep=None, /):
         """Give up idle objects until ``keep`` are left (None: ``min``), the coldest first; return how many went."""
-        cdef list gone = self.detach(self.least if keep is None else count_of("keep", keep, 0))
-        for value in gone:
+        cdef Py_ssize_t least = self.least if keep is None else count_of("keep", keep, 0)
+        cdef Py_ssize_t over = self.idle.count - least, gone = 0  # not those that come back meanwhile
+        while gone < over:
+            value = self.coldest(least)
+            if value is None:
+                break
             self.scrap(value, self.epoch)
-        return len(gone)
+            gone += 1
+        return gone
 
     def _forked(self):
         """In a forked child: what exists is the parent's. Nothing is run or released."""
@@ -470,7 +470,9 @@ cdef class ObjectPool:
         self.first = self.last = NULL
         self.total = self.queued = 0
         pc_lock_release(&self.mutex)
-        self.relics += self.detach(0)
+        while self.idle.count:
+            self.relics.append(None)  # its place first: without memory nothing is taken out
+            self.relics[-1] = self.coldest(0)
 
     @property
     def min(self):

@@ -3,8 +3,10 @@
 import gc
 import sys
 import time
+import timeit
 import tracemalloc
 import weakref
+from statistics import median
 
 import pytest
 
@@ -57,8 +59,11 @@ def found(discovery):
     return {seen.name.rpartition(".")[2]: seen for seen in discovery.step()}
 
 
-def test_what_is_made_often_and_dropped_at_once_is_found_and_the_rest_is_not(discovery):
+def test_what_is_made_often_and_dropped_at_once_is_found_and_the_rest_is_not():
+    discovery = Discovery(share=0.5, frequency=100_000)
+    assert discovery._priced()  # outside the time that is taken here, in which the window lies
     start = time.perf_counter()
+    discovery.step()
     work()
     seen = found(discovery)
     a_minute = 4000 / (time.perf_counter() - start) * 60
@@ -67,7 +72,8 @@ def test_what_is_made_often_and_dropped_at_once_is_found_and_the_rest_is_not(dis
     for name in ("Dear", "Bare", "Point"):
         assert seen[name].measured.rate >= a_minute * 0.99  # the window is no longer than what was timed here
         assert 0.9 * seen[name].measured.rate < seen[name].least < seen[name].measured.rate
-        assert seen[name].dropped == pytest.approx(1)
+        assert seen[name].dropped == pytest.approx(1, abs=1 / 1000)  # one may live when the window ends
+    discovery.close()
 
 
 def test_constructors_are_timed_and_said_to_pay_or_not(discovery):
@@ -76,10 +82,7 @@ def test_constructors_are_timed_and_said_to_pay_or_not(discovery):
     assert first["Dear"].verdict == first["Point"].verdict == "watching" and first["Bare"].verdict == "costs"
     work()
     second = found(discovery)
-    start = time.perf_counter()
-    for _ in range(300):
-        Dear()
-    took = (time.perf_counter() - start) / 300
+    took = median(timeit.repeat(Dear, number=1, repeat=300))
     assert second["Dear"].verdict == "pays" and second["Dear"].measured.saves > 0
     assert took / 20 < second["Dear"].measured.construct < took * 20
     assert 0 < second["Point"].measured.construct < second["Dear"].measured.construct
