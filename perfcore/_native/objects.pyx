@@ -455,10 +455,7 @@ cdef class ObjectPool:
         """Give up idle objects until ``keep`` are left (None: ``min``), the coldest first; return how many went."""
         cdef Py_ssize_t least = self.least if keep is None else count_of("keep", keep, 0)
         cdef Py_ssize_t over = self.idle.count - least, gone = 0  # not those that come back meanwhile
-        while gone < over:
-            value = self.coldest(least)
-            if value is None:
-                break
+        while gone < over and (value := self.coldest(least)) is not None:
             self.scrap(value, self.epoch)
             gone += 1
         return gone
