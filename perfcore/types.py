@@ -205,7 +205,7 @@ class BufferStats(NamedTuple):
 class ObjectStats(NamedTuple):
     """What an object pool lent and got back, and what it holds.
 
-    ``acquired`` is the sum of ``reused`` and those of ``made`` that somebody asked for (for ``min`` objects are
+    ``acquired`` is the sum of ``reused`` and those of ``made`` that were asked for (for ``min`` objects are
     made ahead). ``refused`` failed their validation, ``expired`` were too old, ``discarded`` were given up by
     their holders, by a reset that failed or for want of room;
     ``waited`` acquisitions had to wait, ``timeouts`` of them in vain. ``leaked`` leases died unreleased.
