@@ -126,7 +126,8 @@ def without_signature(cls: type) -> str:
 def stub(module: str) -> Stub:
     """Return the functions of the stub beside a module by their qualified names; none without a stub."""
     path = Path(getattr(sys.modules.get(module), "__file__", None) or "missing")
-    file = path.with_name(path.name.partition(".")[0] + ".pyi")
+    name = path.stem if path.suffix == ".py" else module.rpartition(".")[2]  # native ones are in one file
+    file = path.with_name(f"{name}.pyi")
     if not file.exists():
         return {}
     tree = ast.parse(file.read_text())

@@ -104,7 +104,7 @@ def pack_plain(value, /):
     return None
 
 
-# Nothing below calls Python code or lets another thread in, so what is walked over stays as it is. What could
+# Nothing below calls Python code or, with the GIL, lets another thread in, so what is walked over stays as it is. What could
 # make the collector run, an exception, ends the walk.
 
 cdef Outcome write(Output *out, PyObject *value, int depth) noexcept:

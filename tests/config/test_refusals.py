@@ -227,12 +227,23 @@ ANYTHING = st.recursive(
 )
 
 
-SECTIONS = ("at `$.caching.layers.distributed`", "at `$.workers.queues`")
+SECTIONS = tuple(
+    f"at `$.{section}`"
+    for section in (
+        "caching.layers.distributed",
+        "memory_optimization.buffers",
+        "scaling",
+        "workers.pool",
+        "workers.queues",
+    )
+)
 
 
 @settings(deadline=None, max_examples=400)
 @given(st.sampled_from(SPELLED), st.integers(0, 4), ANYTHING)
 @example("workers.queues.low.priority", 3, 10**100)
+@example("workers.pool.min", 2, 9)
+@example("memory_optimization.buffers.initial", 2, 21)
 def test_anything_anywhere_is_a_configuration_or_a_configuration_error(path, depth, value):
     names = path.split(".")[: depth + 1]
     config = value
