@@ -113,7 +113,7 @@ def seconds_of_two(calls, count=100_000):
 @pytest.mark.skipif(GIL, reason="one thread counts at a time; `make free-threaded` has two")
 @pytest.mark.skipif(build_info()["mode"] != "release", reason="a ratio of an unoptimised build")
 def test_two_threads_on_one_counter_are_not_in_each_others_way():
-    """The bound of the benchmark is 0.85 (rivals/metrics_sharing.py), on a quiet machine and by the clock on the wall."""
+    """The bound of the benchmark is 0.85, by the clock on the wall (rivals/metrics_sharing.py)."""
     registry = Registry()
     one, two = Counter("one", registry=registry), Counter("two", registry=registry)
     apart, shared = [], []
