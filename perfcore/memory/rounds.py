@@ -12,7 +12,7 @@ __all__ = ["Rounds"]
 
 log = logger("memory")
 
-#: A look costs some 50 µs; memory fills up within seconds.
+#: A look costs less than a millisecond; memory fills up within seconds.
 _LOOK = 1.0
 
 
