@@ -34,7 +34,6 @@ cdef class ObjectPool:
     cdef Lease attempt(self, Lease lease)
     cdef Lease acquire_slowly(self, Lease lease, bint drawn, uint64_t limit)
     cdef bint settled(self, Lease lease, int claimed) except -1
-    cdef bint claim_ahead(self, Lease lease) noexcept
     cdef int create(self, Lease lease) except -1
     cdef bint fit(self, Lease lease) except -1
     cdef Lease wait(self, Lease lease, uint64_t limit)

@@ -101,22 +101,18 @@ cdef class ObjectPool:
     def fill(self):
         """Make objects until ``min`` exist; return how many were made."""
         cdef Lease lease = pc_owned(self.blank())
-        cdef Py_ssize_t made = 0
-        while self.claim_ahead(lease):
+        cdef Py_ssize_t made = 0, fewer
+        while True:
+            pc_lock_acquire(&self.mutex)
+            lease.epoch, fewer = self.epoch, self.total < self.least
+            self.total += fewer
+            pc_lock_release(&self.mutex)
+            if not fewer:
+                return made
             self.create(lease)
             self.count(&self.ahead)
             self.park(taken(lease), lease.born, lease.epoch)
             made += 1
-        return made
-
-    cdef bint claim_ahead(self, Lease lease) noexcept:
-        """Take room to make an object while there are fewer than ``min``."""
-        pc_lock_acquire(&self.mutex)
-        cdef bint fewer = self.total < self.least
-        self.total += fewer
-        lease.epoch = self.epoch
-        pc_lock_release(&self.mutex)
-        return fewer
 
     def __dealloc__(self):
         pc_lock_retire(&self.mutex)
@@ -594,19 +590,15 @@ cdef inline object held(Lease lease):
 cdef inline object taken(Lease lease):
     """The object of a lease, or None, moved: nothing dies here."""
     cdef PyObject *value = lease.value
-    if value == NULL:
-        return None
     lease.value = NULL
-    return pc_owned(value)
+    return pc_owned(value) if value != NULL else None
 
 
 cdef int give_back(Lease lease, bint keep) except -1:
-    if lease.value == NULL:
-        raise RuntimeError("the lease was released")
+    held(lease)
     cdef ObjectPool pool = <ObjectPool>lease.pool
     pool.finish(lease, keep)
     pool.spare(lease)
-    return 0
 
 
 cdef void note_leak(ObjectPool pool, tuple site) noexcept:
